@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# Plain make prints help. The work is done by the scripts in dev/.
+
+ON ?= svm
+KERNEL ?= ours
+
+# CMD reaches the guest as it was typed: make expands no $ in it.
+override CMD := $(value CMD)
+export CMD ON KERNEL ICOUNT TIMEOUT LINUX_SRC
+
+.NOTPARALLEL:
+.SILENT:
+.PHONY: help setup tree kernel tests guest run check series refresh lint bench bisect clean
+
+help:
+	sed -n 's/^#: \{0,1\}//p' Makefile
+
+#: make check     lint, then every test in guests: ours on svm and vmx, stock's own on ours
+#: make guest     run CMD='...' in a test guest and exit with its status
+#: make run       show irqfds and ioeventfds at work under Debian's QEMU
+#: make tree      unpack the kernel source, apply the series in build/linux
+#: make kernel    build the kernel
+#: make tests     build the selftests into build/tests
+#: make series    write build/series/, patches for git am on a pristine source
+#: make refresh   write the commits of build/linux back to patches/
+#: make lint      checkpatch, sparse, W=1, shellcheck on what is ours
+#: make clean     remove build/
+#:
+#: ON=svm         an AMD machine, by QEMU; the root of this host is there, read-only
+#: ON=vmx         an Intel machine, by Bochs; files that CMD names by a path go along
+#: KERNEL=ours    the kernel with the series; KERNEL=stock: without
+#: ICOUNT=1       on svm: one CPU, and a nanosecond of guest time is an instruction
+#: TIMEOUT=600    seconds after which a guest counts as hung
+#: LINUX_SRC=...  kernel source, a tar file or a directory, instead of Debian's package
+#:
+#: In the guest the selftests are in /tmp/tests:
+#:     make guest CMD=/tmp/tests/irqfd_test
+
+setup:
+	dev/setup.sh
+
+tree: setup
+	dev/tree.sh '$(KERNEL)'
+
+kernel: setup
+	dev/kernel.sh '$(KERNEL)'
+
+tests: setup
+	dev/tests.sh
+
+guest: setup
+	dev/guest.sh --check
+	dev/kernel.sh '$(KERNEL)'
+	dev/tests.sh
+	dev/guest.sh
+
+run: setup
+	dev/run.sh
+
+check: setup
+	dev/check.sh
+
+series refresh lint bench bisect:
+	test -x dev/$@.sh || { echo 'error: make $@ is not there yet' >&2; exit 1; }
+	dev/setup.sh
+	dev/$@.sh
+
+clean:
+	dev/tree.sh clean

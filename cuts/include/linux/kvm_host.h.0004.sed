@@ -1,0 +1,2 @@
+# removes 6.12.117 1
+/^	struct hlist_head irq_ack_notifier_list;/d

@@ -1,0 +1,177 @@
+#!/bin/sh
+# Run a command in a test guest. By environment: CMD, ON=svm|vmx,
+# KERNEL=ours|stock, ICOUNT=1, TIMEOUT=seconds, LOG=name of the logs. Prints the
+# command's output and exits with its status, or with 125 if the guest failed.
+# guest.sh --check only looks at these variables, before a long build.
+. "$(dirname "$0")/lib.sh"
+
+cmd=${CMD-}
+on=${ON:-svm}
+kernel=${KERNEL:-ours}
+log=${LOG:-$on-$kernel}
+
+fail() { echo "error: $*" >&2; exit 125; }
+
+[ -n "$cmd" ] || fail "no command; use CMD='...'"
+check_kernel "$kernel"
+case $on in
+svm) limit=${TIMEOUT:-600} model= ;;
+vmx) limit=${TIMEOUT:-1200} model=corei7_skylake_x ;;
+*) fail "ON=$on is unknown, use ON=svm or ON=vmx" ;;
+esac
+case $limit in
+*[!0-9]*) fail "TIMEOUT=$limit is not a number of seconds" ;;
+esac
+[ -z "${ICOUNT-}" ] || [ "$on" = svm ] || fail "ICOUNT=1 is for ON=svm; Bochs counts instructions by itself"
+[ "${1-}" != --check ] || exit 0
+[ -f "$img/bzImage-$kernel" ] && [ -f "$img/initrd-$kernel.gz" ] ||
+	fail "the $kernel kernel is not built, run make kernel KERNEL=$kernel"
+
+run=$(mktemp -d "$build/run.XXXXXX") || fail "cannot write to $build"
+pid=
+# shellcheck disable=SC2317
+cleanup() {
+	[ -z "$pid" ] || kill "$pid" 2>/dev/null
+	wait
+	rm -rf "$run"
+}
+trap cleanup EXIT
+trap 'exit 129' HUP
+trap 'exit 130' INT
+trap 'exit 143' TERM
+
+# What the guest gets besides the kernel and its modules: the command and the
+# tests. svm sees the root of the host; elsewhere the files that the command names
+# by a path go along, and of the tests only those that are named somewhere, as the
+# boot from an emulated CD takes a second per megabyte.
+pack_files() {
+	root=$run/root
+	mkdir -p "$root/tests"
+	cat > "$root/guest.conf" <<-END
+		on=$on
+		release=$(cat "$img/release-$kernel")
+		cwd='$PWD'
+		path=$PATH:/usr/sbin:/sbin
+	END
+	printf '%s\n' "$cmd" > "$root/tests/.cmd"
+	if [ "$on" != svm ]; then
+		mkdir -p "$root$PWD"
+		set -f
+		for word in $cmd; do
+			case $word in
+			# busybox has its own there
+			/bin/*|/sbin/*|/usr/*|/dev/*|/proc/*|/sys/*|/tmp/tests/*) continue ;;
+			/*) path=$word ;;
+			*/*) path=$PWD/$word ;;
+			*) continue ;;
+			esac
+			[ -f "$path" ] || continue
+			mkdir -p "$root${path%/*}" && cp "$path" "$root$path" || fail "cannot pack $path"
+		done
+		set +f
+		for test in "$tests"/*; do
+			grep -rqwF "${test##*/}" "$root" || continue
+			cp "$test" "$root/tests/" || fail "cannot pack $test"
+		done
+		cp "$top/dev/run_tests" "$root/tests/"
+		chmod 755 "$root"/tests/*
+	fi
+	lock_images
+	cp "$img/bzImage-$kernel" "$run/bzImage" &&
+	(cd "$root" && find . | cpio -o -H newc -R 0:0 --quiet | gzip -1n) > "$run/files.gz" &&
+		cat "$img/initrd-$kernel.gz" "$run/files.gz" > "$run/initrd" ||
+		fail "cannot write to $build"
+	if [ "$on" = svm ]; then
+		cat "$img"/tests.gz >> "$run/initrd" || fail "no tests are built, run make tests"
+	fi
+	exec 
+}
+
+args="nokaslr panic=-1 printk.time=1 printk.devkmsg=on console=ttyS0,115200"
+
+start_svm() {
+	if [ -n "${ICOUNT-}" ]; then
+		accel='-accel tcg -icount shift=0,sleep=off -seed 1 -smp 1'
+	else
+		accel='-accel tcg,thread=multi -smp 2'
+	fi
+	# shellcheck disable=SC2086
+	timeout -k 5 "$limit" qemu-system-x86_64 $accel -cpu max,+svm -m 4G \
+		-nodefaults -display none -monitor none -no-reboot \
+		-serial file:"$run/console" -serial file:"$run/output" \
+		-fsdev local,id=host,path=/,security_model=none,readonly=on,multidevs=remap \
+		-device virtio-9p-pci,fsdev=host,mount_tag=host \
+		-kernel "$run/bzImage" -initrd "$run/initrd" -append "$args" \
+		</dev/null >"$run/machine" 2>&1 7>&- 8>&- &
+	pid=$!
+}
+
+start_bochs() {
+	mkdir -p "$run/iso/boot/grub"
+	mv "$run/bzImage" "$run/iso/bzImage" && mv "$run/initrd" "$run/iso/initrd" ||
+		fail "cannot write to $build"
+	cat > "$run/iso/boot/grub/grub.cfg" <<-END
+		set timeout=0
+		terminal_output serial
+		menuentry guest {
+			linux /bzImage $args tsc=reliable
+			initrd /initrd
+		}
+	END
+	grub-mkrescue -o "$run/iso.img" "$run/iso" >"$run/machine" 2>&1 ||
+		fail "grub-mkrescue made no boot image: $(tail -n 1 "$run/machine")"
+	sed -e "s|@RUN@|$run|" -e "s|@MODEL@|$model|" "$top/dev/bochsrc" > "$run/bochsrc"
+	echo c > "$run/rc"
+	timeout -k 5 "$limit" bochs -q -f "$run/bochsrc" -rc "$run/rc" \
+		</dev/null >"$run/machine" 2>&1 7>&- 8>&- &
+	pid=$!
+}
+
+# Both machines write to FIFOs: Bochs buffers what it writes to a file.
+pack_files
+mkfifo "$run/console" "$run/output" || fail "cannot write to $build"
+klog=$logs/$log.kernel
+rm -f "$klog" "$logs/$log.out"
+# Our own ends keep the readers alive until the machine is gone.
+exec 7<>"$run/console" 8<>"$run/output"
+cat "$run/console" > "$klog" 7>&- 8>&- &
+tee "$logs/$log.out" < "$run/output" 7>&- 8>&- &
+started=$(date +%s)
+case $on in
+svm) start_svm ;;
+*) start_bochs ;;
+esac
+
+# A guest that has panicked or said goodbye gets some seconds to leave.
+grace=10
+while kill -0 "$pid" 2>/dev/null; do
+	sleep 0.5
+	if grep -qE 'end Kernel panic|guest: (exit|error)' "$klog"; then
+		grace=$((grace - 1))
+		[ "$grace" -gt 0 ] || kill "$pid" 2>/dev/null
+	fi
+done
+wait "$pid"
+status=$?
+pid=
+exec 7>&- 8>&-
+wait
+took=$(($(date +%s) - started))
+
+sed -i 's/\r$//' "$klog"
+splats='WARNING: |BUG: |kernel BUG|Oops|Kernel panic|Call Trace:|rcu: .*stall|blocked for more than'
+splats="$splats|lockdep|possible .* detected|suspicious RCU|inconsistent lock state|KASAN|UBSAN|KCSAN|KFENCE"
+splats="$splats|unregister_netdevice|soft lockup|hard LOCKUP|refcount_t:|list_(add|del) corruption|ODEBUG|kmemleak:.*leaks"
+splats="$splats|page allocation failure|Out of memory|Objects remaining"
+said=$(sed -n 's/.*guest: error: //p' "$klog" | head -n 1)
+splat=$(sed -n '/guest: begin/,$p' "$klog" | grep -E -m 1 "$splats" | sed 's/^\[[^]]*\] *//')
+ended=$(sed -n 's/.*guest: exit \([0-9]*\)$/\1/p' "$klog" | tail -n 1)
+
+[ -z "$said" ] || fail "the $on guest gave up: $said; see $klog"
+[ -z "$splat" ] || fail "the $kernel kernel complained on $on: $splat; see $klog"
+if [ -z "$ended" ]; then
+	[ "$took" -lt "$limit" ] || fail "the $on guest hung, stopped after $limit s (TIMEOUT=); see $klog"
+	[ -s "$klog" ] || fail "the $on machine did not start: $(tail -n 1 "$run/machine") (status $status)"
+	fail "the $on guest died before the command ended: $(tail -n 1 "$klog"); see $klog"
+fi
+exit "$ended"

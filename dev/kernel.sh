@@ -1,0 +1,76 @@
+#!/bin/sh
+# kernel.sh ours|stock: configure and build that kernel, its modules and the
+# part of its initrd that does not change from guest to guest.
+. "$(dirname "$0")/lib.sh"
+
+kernel=${1:-ours}
+check_kernel "$kernel"
+lock
+tree=$(tree_of "$kernel")
+
+# The stock objects are built first: ours starts from a copy of them.
+[ "$kernel" = stock ] || "$top/dev/kernel.sh" stock || exit 1
+"$top/dev/tree.sh" "$kernel" || exit 1
+
+config=$top/dev/x86.config
+configure() {
+	cmp -s "$config" "$tree/.config.from" && [ -f "$tree/.config" ] && return
+	say "configuring the $kernel kernel"
+	log=$logs/config-$kernel.log
+	rm -f "$tree/.config.from"
+	{ kmake "$tree" "$kernel" tinyconfig && cat "$config" >> "$tree/.config" && kmake "$tree" "$kernel" olddefconfig; } >"$log" 2>&1 ||
+		{ tail -n 5 "$log" >&2; die "could not configure the $kernel kernel, see $log"; }
+	sed -n 's/^\(CONFIG_[A-Z0-9_a-z]*\)=.*/&/p' "$config" | while IFS='=' read -r sym want; do
+		got=$(sed -n "s/^$sym=//p" "$tree/.config")
+		[ "${got:-n}" = "$want" ] || echo "$sym is ${got:-n}, not $want"
+	done > "$log"
+	[ ! -s "$log" ] || { cat "$log" >&2; die "Kconfig did not take what dev/x86.config asks for, see above"; }
+	cp "$config" "$tree/.config.from"
+}
+
+compile() {
+	log=$logs/build-$kernel.log
+	kmake "$tree" "$kernel" bzImage modules >"$log" 2>&1 || {
+		grep -E 'error|warning|Error|undefined' "$log" | head -n 20 >&2
+		die "the $kernel kernel does not build, see $log"
+	}
+}
+
+install_new() { cmp -s "$1" "$2" || { cp "$1" "$2.new" && mv "$2.new" "$2"; } || die "cannot write $2"; }
+
+pack() {
+	root=$build/root.$kernel
+	rm -rf "$root"
+	mkdir -p "$root/bin" "$root/tests/mod" || die "cannot write to $build"
+	for m in virt/lib/irqbypass.ko arch/x86/kvm/kvm.ko arch/x86/kvm/kvm-amd.ko arch/x86/kvm/kvm-intel.ko; do
+		cp "$tree/$m" "$root/tests/mod/" || die "the $kernel kernel has no module $m"
+	done
+	cp /bin/busybox "$root/tests/busybox" && ln -s ../tests/busybox "$root/bin/busybox" &&
+		ln -s busybox "$root/bin/sh" || die "no /bin/busybox; install busybox-static"
+	cp "$top/dev/init" "$root/init" && cp "$top/dev/kvm_modules" "$root/tests/" || die "cannot write to $build"
+	chmod 755 "$root/init" "$root/tests/kvm_modules"
+	find "$root" -exec touch -h -d @0 {} +
+	(cd "$root" && find . | sort | cpio -o -H newc -R 0:0 --reproducible --quiet | gzip -1n) > "$root.gz" ||
+		die "could not pack the initrd"
+	(
+		lock_images
+		install_new "$tree/arch/x86/boot/bzImage" "$img/bzImage-$kernel"
+		install_new "$root.gz" "$img/initrd-$kernel.gz"
+		install_new "$tree/include/config/kernel.release" "$img/release-$kernel"
+	) || exit 1
+	rm -rf "$root" "$root.gz"
+}
+
+configure
+# stock does not change, so once is enough.
+stamp=$img/stock.built
+if [ "$kernel" = stock ]; then
+	now=$(cat "$stock/.source" "$config" "$top/dev/init" "$top/dev/kvm_modules" | cksum)
+	[ -f "$stamp" ] && [ "$(cat "$stamp")" = "$now" ] && exit 0
+	rm -f "$stamp"
+fi
+need_space 2000
+say "building the $kernel kernel$([ -f "$tree/vmlinux" ] || echo ' (5 to 10 minutes)')"
+compile
+pack
+[ "$kernel" = ours ] || echo "$now" > "$stamp"

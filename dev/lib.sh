@@ -1,0 +1,91 @@
+# Sourced by the scripts in dev/: where things are, and how to speak.
+# shellcheck shell=sh disable=SC2034
+
+LC_ALL=C
+export LC_ALL
+top=$(cd "$(dirname "$0")/.." && pwd) || exit 1
+build=$top/build
+stock=$build/stock	# the pristine source, configured and built in place
+linux=$build/linux	# the same with our series
+img=$build/img
+logs=$build/logs
+tests=$build/tests
+
+# A caller inside a git hook or a make must not steer the gits and makes below.
+unset GIT_DIR GIT_WORK_TREE GIT_INDEX_FILE MAKEFLAGS MFLAGS MAKELEVEL MAKEOVERRIDES
+
+say() { echo "== $*" >&2; }
+warn() { echo "warning: $*" >&2; }
+die() { echo "error: $*" >&2; exit 1; }
+
+mkdir -p "$build" "$img" "$logs" || die "cannot write to $build"
+
+# Two makes at once must not build in one tree. The lock is inherited by what we start.
+lock() {
+	[ -n "${KVM_BUILD_LOCKED-}" ] && return
+	exec 9>"$build/.lock" || die "cannot write to $build"
+	flock -n 9 || { say "waiting for another make in $build"; flock 9; }
+	KVM_BUILD_LOCKED=1
+	export KVM_BUILD_LOCKED
+}
+
+# The images in img/ change only under this lock, and a guest takes them under it.
+lock_images() { exec 9>"$img/.lock" && flock 9; }
+
+# need_space MB: the trees are large and a full disk leaves strange errors.
+need_space() {
+	free=$(df -Pm "$build" | awk 'NR == 2 { print $4 }')
+	[ "$free" -ge "$1" ] ||
+		die "$build has $free MB free, $1 MB are needed; make room or move the checkout"
+}
+
+check_kernel() {
+	case $1 in
+	ours|stock) ;;
+	*) die "KERNEL=$1 is unknown, use KERNEL=ours or KERNEL=stock" ;;
+	esac
+}
+
+# newer A B: A is newer than B, or B is not there
+newer() { [ ! -e "$2" ] || [ -n "$(find "$1" -newer "$2")" ]; }
+
+kernel_version() { # TREE
+	sed -n 's/^\(VERSION\|PATCHLEVEL\|SUBLEVEL\) = //p' "$1/Makefile" 2>/dev/null | paste -sd .
+}
+
+trailer() { # NAME PATCH: the values of that trailer in the patch's message
+	sed -n "/^---\$/q; /^diff --git/q; s/^$1: *//p" "$2"
+}
+
+all_trailers() { # NAME
+	for p in "$top"/patches/[0-9]*.patch; do
+		[ -e "$p" ] && trailer "$1" "$p"
+	done
+}
+
+tree_of() { if [ "$1" = stock ]; then echo "$stock"; else echo "$linux"; fi; }
+
+# kmake TREE ours|stock ARGS...: make there, with nothing that depends on when and where
+kmake() {
+	tree_=$1 kernel_=$2
+	shift 2
+	make -s -C "$tree_" -j"$(nproc)" ARCH=x86_64 LOCALVERSION="-$kernel_" \
+		KBUILD_BUILD_TIMESTAMP='2024-01-01 00:00:00 +0000' KBUILD_BUILD_VERSION=1 \
+		KBUILD_BUILD_USER=kvm KBUILD_BUILD_HOST=localhost "$@"
+}
+
+# Names as in tools/testing/selftests/kvm, without .c
+our_programs() {
+	(cd "$top/tools/testing/selftests/kvm" 2>/dev/null || exit 0
+	find . -name '*_test.c' | sed 's,^\./,,; s,\.c$,,' | sort)
+}
+
+# Those that pass or fail, and do not measure.
+our_tests() { our_programs | grep -v '_perf_test$'; }
+
+# Tests of stock that go through the code this series replaces.
+stock_tests='coalesced_io_test set_memory_region_test kvm_create_max_vcpus
+x86_64/userspace_io_test x86_64/xen_shinfo_test
+x86_64/hyperv_clock x86_64/hyperv_cpuid x86_64/hyperv_evmcs
+x86_64/hyperv_extended_hypercalls x86_64/hyperv_features x86_64/hyperv_ipi
+x86_64/hyperv_svm_test x86_64/hyperv_tlb_flush'

@@ -1,0 +1,107 @@
+#!/bin/sh
+# lint.sh: what can be said of the series and of our scripts without running them.
+# Zero output besides progress is success.
+. "$(dirname "$0")/lib.sh"
+lock
+bad=0
+complain() { echo "lint: $*" >&2; bad=1; }
+# Prints what a check has found, if anything.
+report() { # NAME FILE
+	[ ! -s "$2" ] || { head -n 40 "$2" >&2; complain "$1 has something to say, see $2"; }
+}
+
+say "lint: scripts and texts"
+(cd "$top" && shellcheck -s sh dev/*.sh dev/init dev/kvm_modules dev/run_* .ci/run) > "$logs/lint-sh" 2>&1
+report shellcheck "$logs/lint-sh"
+# Words that it takes for others: filp, statics, nd.
+(cd "$top" && codespell -q 2 -L filp,statics,nd README.md patches Documentation dev virt include tools cuts) > "$logs/lint-spell" 2>&1
+report codespell "$logs/lint-spell"
+
+say "lint: every file of ours and every cut belongs to one topic"
+all_trailers Adds | sort > "$build/lint.adds"
+(cd "$top" && find virt include arch tools Documentation -type f 2>/dev/null | sort) > "$build/lint.ours"
+{
+	uniq -d "$build/lint.adds" | sed 's/$/: added by two topics/'
+	sort -u "$build/lint.adds" | comm -13 - "$build/lint.ours" | sed 's/$/: no topic adds it/'
+	sort -u "$build/lint.adds" | comm -23 - "$build/lint.ours" | sed 's/$/: is not there/'
+	for p in "$top"/patches/[0-9]*.patch; do
+		topic=${p##*/}
+		trailer Cuts "$p" | sed "s/\$/ ${topic%%-*}/"
+	done > "$build/lint.cuts"
+	(cd "$top/cuts" && find . -name '*.sed' | sed 's,^\./,,') | while read -r cut; do
+		case $cut in
+		*.[0-9][0-9][0-9][0-9].sed) of=${cut%.sed} topic=${of##*.} of=${of%.*} ;;
+		*) of=${cut%.sed} topic='.*' ;;
+		esac
+		[ "$(grep -c "^$of $topic\$" "$build/lint.cuts")" = 1 ] || echo "cuts/$cut: not of exactly one topic"
+	done
+} > "$logs/lint-claims"
+report "the list of topics" "$logs/lint-claims"
+
+# All cuts and removals on a pristine copy: what is left must not know our names.
+say "lint: the cuts leave nothing of the stock code"
+"$top/dev/tree.sh" ours || exit 1
+cut=$build/lint.cut
+rm -rf "$cut" && mkdir "$cut" || die "cannot write to $build"
+(cd "$stock" && tar -cf - virt/kvm include/linux/kvm* include/kvm include/uapi/linux/kvm.h) | tar -C "$cut" -xf - ||
+	die "cannot copy from $stock"
+find "$cut" \( -name '*.o' -o -name '.*.cmd' \) -exec rm {} +
+while read -r path topic; do
+	sedfile=$top/cuts/$path.$topic.sed
+	[ -f "$sedfile" ] || sedfile=$top/cuts/$path.sed
+	[ ! -f "$cut/$path" ] || sed -i -f "$sedfile" "$cut/$path"
+done < "$build/lint.cuts"
+while read -r path; do rm -f "$cut/$path"; done < "$build/lint.adds"
+(cd "$cut" && grep -rnE 'KVM_IRQFD|KVM_IOEVENTFD|kvm_io_bus|irqfd' .) > "$logs/lint-left"
+report "the stock code that no topic cuts" "$logs/lint-left"
+rm -rf "$cut"
+
+say "lint: checkpatch"
+"$top/dev/series.sh" || exit 1
+dictionary=$(dpkg -L codespell | grep /dictionary.txt) || die "no dictionary of codespell; reinstall the package codespell"
+ignore=$(sed '/^#/d' "$top/dev/checkpatch.ignore" | paste -sd ,)
+(cd "$stock" && scripts/checkpatch.pl -q --no-tree --strict --codespell --show-types --codespellfile "$dictionary" --ignore "$ignore" \
+	"$build"/series/*.patch) > "$logs/lint-checkpatch" 2>&1
+report checkpatch "$logs/lint-checkpatch"
+
+# What is touched, as far as it is built for x86.
+(cd "$linux" && { git diff --name-only stock; cat "$build/lint.adds"; }) | sort -u > "$build/lint.touched"
+
+say "lint: kernel-doc"
+sed -n '/^\(virt\|include\)\/.*\.[ch]$/p' "$build/lint.touched" > "$build/lint.doc"
+for t in stock linux; do
+	(cd "$build/$t" && while read -r path; do
+		[ ! -f "$path" ] || scripts/kernel-doc -none "$path"
+	done < "$build/lint.doc") 2>&1 | sed 's/:[0-9]*:/:/' | sort -u > "$build/lint.doc-$t"
+done
+comm -13 "$build/lint.doc-stock" "$build/lint.doc-linux" > "$logs/lint-doc"
+report kernel-doc "$logs/lint-doc"
+
+# check_tree ours|stock: sparse and W=1 on what is touched. In a copy, as the
+# objects differ, and stock only if ours gives cause to compare.
+check_tree() {
+	copy=$build/lint.$1
+	rm -rf "$copy"
+	need_space 4000
+	cp -a "$(tree_of "$1")" "$copy" || die "cannot copy $(tree_of "$1")"
+	kmake "$copy" "$1" -k C=2 W=1 arch/x86/kvm/ > "$logs/lint-build-$1" 2>&1
+	sed 's,^arch/x86/kvm/\.\./\.\./\.\./,,' "$logs/lint-build-$1" |
+		grep -E ':[0-9]+:([0-9]+:)? (warning|error)' | grep -F -f "$build/lint.touched" |
+		sed 's/:[0-9]*:[0-9]*:/:/' | sort -u
+	rm -rf "$copy"
+}
+say "lint: sparse and W=1"
+"$top/dev/kernel.sh" ours || exit 1
+check_tree ours > "$build/lint.w-ours"
+[ -s "$logs/lint-build-ours" ] && grep -q 'Error [0-9]' "$logs/lint-build-ours" &&
+	die "the tree does not build with C=2 W=1, see $logs/lint-build-ours"
+: > "$logs/lint-w"
+if [ -s "$build/lint.w-ours" ]; then
+	check_tree stock > "$build/lint.w-stock"
+	comm -13 "$build/lint.w-stock" "$build/lint.w-ours" > "$logs/lint-w"
+fi
+report "sparse or W=1" "$logs/lint-w"
+
+rm -f "$build"/lint.*
+[ "$bad" = 0 ] || exit 1
+say "lint: nothing to complain about"

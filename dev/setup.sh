@@ -1,0 +1,44 @@
+#!/bin/sh
+# Install the Debian packages that the other scripts need and this machine lacks.
+. "$(dirname "$0")/lib.sh"
+
+packages='
+gcc libc6-dev make flex bison bc libelf-dev libssl-dev cpio kmod xz-utils git
+perl util-linux linux-source-6.12
+qemu-system-x86 busybox-static
+bochs bochs-term bochsbios vgabios grub-common grub-pc-bin xorriso mtools
+sparse shellcheck codespell
+'
+
+missing=
+for p in $packages; do
+	case $(dpkg-query -W -f '${Status}' "$p" 2>/dev/null) in
+	'install ok installed') ;;
+	*) missing="$missing $p" ;;
+	esac
+done
+# A kernel source of the user's own replaces Debian's.
+[ -n "${LINUX_SRC-}" ] && missing=$(echo "$missing " | sed 's/ linux-source-6\.12 / /')
+missing=${missing# }
+[ -n "${missing# }" ] || exit 0
+
+command -v apt-get >/dev/null ||
+	die "this is not Debian; install by hand what these packages hold: $missing"
+if [ "$(id -u)" = 0 ]; then
+	root=
+elif command -v sudo >/dev/null; then
+	root=sudo
+else
+	die "neither root nor sudo here; as root, run: apt-get install --no-install-recommends $missing"
+fi
+
+say "installing: $missing"
+log=$logs/setup.log
+# shellcheck disable=SC2086
+{
+	$root apt-get update &&
+	$root env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends $missing
+} </dev/null >"$log" 2>&1 || {
+	grep -E '^(E|Err|W):' "$log" | tail -n 3 >&2
+	die "apt-get could not install $missing; is the network there? see $log"
+}

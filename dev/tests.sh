@@ -1,0 +1,61 @@
+#!/bin/sh
+# Build the selftests, ours and those of stock that touch our code, once, from
+# build/linux, and pack them for the guests. They run on both kernels.
+. "$(dirname "$0")/lib.sh"
+
+lock
+"$top/dev/tree.sh" ours || exit 1
+
+kvm=tools/testing/selftests/kvm
+obj=$build/tests.o
+log=$logs/build-tests.log
+ours=$(our_programs)
+progs=
+for t in $ours $stock_tests; do
+	[ -f "$linux/$kvm/$t.c" ] || die "$kvm/$t.c is not in the kernel source; see stock_tests in dev/lib.sh"
+	progs="$progs $t"
+done
+for t in $ours; do
+	grep -q "^TEST_GEN_PROGS\(_EXTENDED\)\{0,1\}_x86_64.*= *$t\$" "$linux/$kvm/Makefile" ||
+		warn "no patch adds $t to TEST_GEN_PROGS(_EXTENDED)_x86_64 of $kvm/Makefile"
+done
+
+mkdir -p "$obj" "$tests" || die "cannot write to $build"
+[ -d "$linux/usr/include/linux" ] || say "building the selftests"
+{
+	make -s -C "$linux" ARCH=x86_64 headers &&
+	make -s -k -j"$(nproc)" -C "$linux/$kvm" OUTPUT="$obj" USERLDFLAGS=-static \
+		TEST_GEN_PROGS_x86_64="$progs" TEST_GEN_PROGS_EXTENDED_x86_64= TEST_PROGS_x86_64=
+} >"$log" 2>&1
+status=$?
+
+# What did build is packed even if some test does not, for its author's neighbours.
+changed=
+for t in $progs; do
+	to=$tests/${t##*/}
+	[ -f "$obj/$t" ] || continue
+	newer "$obj/$t" "$to" || continue
+	strip -o "$to.new" "$obj/$t" && mv "$to.new" "$to" || die "cannot write to $tests"
+	changed=1
+done
+names=" $(echo "$progs" | sed 's,[^ ]*/,,g') "
+for t in "$tests"/*; do
+	case $names in
+	*" ${t##*/} "*) ;;
+	*) rm -f "$t"; changed=1 ;;
+	esac
+done
+if [ -n "$changed" ] || newer "$top/dev/run_tests" "$img/tests.gz"; then
+	root=$build/root.tests
+	rm -rf "$root" && mkdir -p "$root/tests" && cp "$tests"/* "$top/dev/run_tests" "$root/tests/" ||
+		die "cannot write to $build"
+	chmod 755 "$root"/tests/*
+	(cd "$root" && find . | sort | cpio -o -H newc -R 0:0 --quiet | gzip -1n) > "$root.gz" &&
+		(lock_images && mv "$root.gz" "$img/tests.gz") || die "could not pack the selftests"
+	rm -rf "$root"
+fi
+
+[ "$status" = 0 ] || {
+	grep -E 'error|undefined|warning' "$log" | head -n 20 >&2
+	die "the selftests do not build, see $log"
+}

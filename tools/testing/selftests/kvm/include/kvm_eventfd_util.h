@@ -1,0 +1,326 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * For tests of irqfds and ioeventfds: the two ioctls, and a guest that runs
+ * what the host asks of it.
+ */
+#ifndef SELFTEST_KVM_EVENTFD_UTIL_H
+#define SELFTEST_KVM_EVENTFD_UTIL_H
+
+#include <poll.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stddef.h>
+#include <sys/eventfd.h>
+
+#include "kvm_util.h"
+#include "processor.h"
+#include "kvm_fact.h"
+
+/* The uapi: no field may move or change its size. */
+#define ASSERT_FIELD(_struct, _field, _offset, _size)			\
+	kvm_static_assert(offsetof(_struct, _field) == (_offset) &&	\
+			  sizeof(((_struct *)0)->_field) == (_size))
+
+/* Each fact has a process of its own and needs, but for a few, one VM. */
+static struct kvm_vm *vm;
+static struct kvm_vcpu *vcpu;
+
+/*
+ * Eventfds.
+ */
+static inline int __kvm_new_eventfd(u64 count, int flags)
+{
+	int fd = eventfd(0, EFD_NONBLOCK | flags);
+
+	TEST_ASSERT(fd >= 0, "eventfd() failed, errno: %i", errno);
+
+	/* eventfd(2) itself takes no more than 32 bits. */
+	if (count)
+		test_write(fd, &count, sizeof(count));
+	return fd;
+}
+
+static inline int kvm_new_eventfd(void)
+{
+	return __kvm_new_eventfd(0, 0);
+}
+
+static inline void eventfd_add(int fd, u64 count)
+{
+	ssize_t ret = write(fd, &count, sizeof(count));
+
+	TEST_ASSERT(ret == sizeof(count), "write() got %zd, errno: %i", ret, errno);
+}
+
+static inline void eventfd_signal(int fd)
+{
+	eventfd_add(fd, 1);
+}
+
+/* Takes what is in the counter, of a semaphore 1; 0 is what EAGAIN means. */
+static inline u64 eventfd_take(int fd)
+{
+	u64 count;
+	ssize_t ret = read(fd, &count, sizeof(count));
+
+	if (ret == sizeof(count))
+		return count;
+
+	TEST_ASSERT(ret == -1 && errno == EAGAIN, "read() got %zd, errno: %i", ret, errno);
+	return 0;
+}
+
+static inline short eventfd_poll(int fd)
+{
+	struct pollfd p = { .fd = fd, .events = POLLIN };
+
+	TEST_ASSERT(poll(&p, 1, 0) >= 0, "poll() failed, errno: %i", errno);
+	return p.revents;
+}
+
+/* A file that is not an eventfd. */
+static inline int new_pipe(void)
+{
+	int fds[2];
+
+	TEST_ASSERT(!pipe(fds), "pipe() failed, errno: %i", errno);
+	return fds[0];
+}
+
+/*
+ * KVM_IRQFD: the __ variants return what ioctl() does, the others succeed.
+ */
+static inline int ____kvm_irqfd(struct kvm_vm *vm, u32 gsi, int eventfd,
+				int resamplefd, u32 flags)
+{
+	struct kvm_irqfd irqfd = {
+		.fd = eventfd,
+		.gsi = gsi,
+		.flags = flags,
+		.resamplefd = resamplefd,
+	};
+
+	return __vm_ioctl(vm, KVM_IRQFD, &irqfd);
+}
+
+static inline int __kvm_irqfd(struct kvm_vm *vm, u32 gsi, int eventfd,
+			      u32 flags)
+{
+	return ____kvm_irqfd(vm, gsi, eventfd, -1, flags);
+}
+
+static inline void kvm_irqfd(struct kvm_vm *vm, u32 gsi, int eventfd,
+			     u32 flags)
+{
+	int ret = __kvm_irqfd(vm, gsi, eventfd, flags);
+
+	TEST_ASSERT_VM_VCPU_IOCTL(!ret, KVM_IRQFD, ret, vm);
+}
+
+static inline void kvm_assign_irqfd(struct kvm_vm *vm, u32 gsi, int eventfd)
+{
+	kvm_irqfd(vm, gsi, eventfd, 0);
+}
+
+static inline void kvm_deassign_irqfd(struct kvm_vm *vm, u32 gsi, int eventfd)
+{
+	kvm_irqfd(vm, gsi, eventfd, KVM_IRQFD_FLAG_DEASSIGN);
+}
+
+static inline int __kvm_assign_resample_irqfd(struct kvm_vm *vm, u32 gsi,
+					      int eventfd, int resamplefd)
+{
+	return ____kvm_irqfd(vm, gsi, eventfd, resamplefd, KVM_IRQFD_FLAG_RESAMPLE);
+}
+
+static inline void kvm_assign_resample_irqfd(struct kvm_vm *vm, u32 gsi,
+					     int eventfd, int resamplefd)
+{
+	int ret = __kvm_assign_resample_irqfd(vm, gsi, eventfd, resamplefd);
+
+	TEST_ASSERT_VM_VCPU_IOCTL(!ret, KVM_IRQFD, ret, vm);
+}
+
+/*
+ * KVM_IOEVENTFD, in the same manner.
+ */
+static inline int __kvm_ioeventfd(struct kvm_vm *vm, int eventfd, u64 addr,
+				  u32 len, u64 datamatch, u32 flags)
+{
+	struct kvm_ioeventfd ioeventfd = {
+		.datamatch = datamatch,
+		.addr = addr,
+		.len = len,
+		.fd = eventfd,
+		.flags = flags,
+	};
+
+	return __vm_ioctl(vm, KVM_IOEVENTFD, &ioeventfd);
+}
+
+static inline void kvm_ioeventfd(struct kvm_vm *vm, int eventfd, u64 addr,
+				 u32 len, u64 datamatch, u32 flags)
+{
+	int ret = __kvm_ioeventfd(vm, eventfd, addr, len, datamatch, flags);
+
+	TEST_ASSERT_VM_VCPU_IOCTL(!ret, KVM_IOEVENTFD, ret, vm);
+}
+
+static inline void kvm_assign_ioeventfd(struct kvm_vm *vm, int eventfd,
+					u64 addr, u32 len, u32 flags)
+{
+	kvm_ioeventfd(vm, eventfd, addr, len, 0, flags);
+}
+
+static inline void kvm_deassign_ioeventfd(struct kvm_vm *vm, int eventfd,
+					  u64 addr, u32 len,
+					  u32 flags)
+{
+	kvm_ioeventfd(vm, eventfd, addr, len, 0,
+		      flags | KVM_IOEVENTFD_FLAG_DEASSIGN);
+}
+
+/*
+ * The guest calls what the host puts here and reports back, forever.  The
+ * binary is mapped at the same address on both sides, so that a pointer to a
+ * function means the same to both; each VM has a copy of the data of its own.
+ */
+typedef void (*guest_fn_t)(u64 a, u64 b, u64 c);
+
+struct guest_call {
+	guest_fn_t fn;
+	u64 a, b, c;
+};
+
+static struct guest_call guest_call;
+
+static inline void guest_main(void)
+{
+	for (;;) {
+		guest_call.fn(guest_call.a, guest_call.b, guest_call.c);
+		GUEST_DONE();
+	}
+}
+
+struct guest_access {
+	bool pio;
+	bool is_write;
+	u32 len;
+	u64 addr;
+	u64 data;
+};
+
+#define OUT(_port, _len, _data)		\
+	((struct guest_access) { true, true, _len, _port, _data })
+#define STORE(_gpa, _len, _data)	\
+	((struct guest_access) { false, true, _len, _gpa, _data })
+
+static inline bool same_access(struct guest_access a, struct guest_access b)
+{
+	return a.pio == b.pio && a.is_write == b.is_write && a.len == b.len &&
+	       a.addr == b.addr && a.data == b.data;
+}
+
+static inline char *access_name(struct guest_access a)
+{
+	return strdup_printf("%s of %u bytes at %s 0x%lx, data 0x%lx",
+			     a.is_write ? "write" : "read", a.len,
+			     a.pio ? "port" : "gpa", a.addr, a.data);
+}
+
+/* The accesses that came out to userspace, the first ones in detail. */
+#define MAX_GUEST_EXITS		16
+
+static struct guest_access guest_exits[MAX_GUEST_EXITS];
+static int nr_guest_exits;
+
+static inline void note_guest_exit(struct guest_access a, void *data)
+{
+	int nr = nr_guest_exits;
+
+	if (nr < MAX_GUEST_EXITS) {
+		guest_exits[nr] = a;
+		if (a.is_write)
+			memcpy(&guest_exits[nr].data, data, a.len);
+	}
+
+	/* Other threads watch the number to see the guest move. */
+	WRITE_ONCE(nr_guest_exits, nr + 1);
+}
+
+static inline void note_pio_exit(struct kvm_run *run)
+{
+	struct guest_access a = {
+		.pio = true,
+		.is_write = run->io.direction == KVM_EXIT_IO_OUT,
+		.len = run->io.size,
+		.addr = run->io.port,
+	};
+	int i;
+
+	for (i = 0; i < run->io.count; i++)
+		note_guest_exit(a, (void *)run + run->io.data_offset + i * a.len);
+}
+
+static inline void note_mmio_exit(struct kvm_run *run)
+{
+	struct guest_access a = {
+		.is_write = run->mmio.is_write,
+		.len = run->mmio.len,
+		.addr = run->mmio.phys_addr,
+	};
+
+	note_guest_exit(a, run->mmio.data);
+}
+
+/* Returns true when the guest is done with the call. */
+static inline bool handle_guest_exit(struct kvm_vcpu *vcpu)
+{
+	struct ucall uc;
+
+	switch (get_ucall(vcpu, &uc)) {
+	case UCALL_DONE:
+		return true;
+	case UCALL_ABORT:
+		REPORT_GUEST_ASSERT(uc);
+		break;
+	}
+
+	if (vcpu->run->exit_reason == KVM_EXIT_IO) {
+		note_pio_exit(vcpu->run);
+	} else {
+		TEST_ASSERT_KVM_EXIT_REASON(vcpu, KVM_EXIT_MMIO);
+		note_mmio_exit(vcpu->run);
+	}
+	return false;
+}
+
+/* Runs fn(a, b, c) in the guest; returns how many accesses came out. */
+static inline int run_in_guest(guest_fn_t fn, u64 a, u64 b, u64 c)
+{
+	struct guest_call call = { .fn = fn, .a = a, .b = b, .c = c };
+
+	write_guest_global(vm, guest_call, call);
+	WRITE_ONCE(nr_guest_exits, 0);
+
+	do {
+		vcpu_run(vcpu);
+	} while (!handle_guest_exit(vcpu));
+
+	return nr_guest_exits;
+}
+
+static inline pthread_t spawn(void *(*fn)(void *), void *arg)
+{
+	pthread_t thread;
+
+	TEST_ASSERT(!pthread_create(&thread, NULL, fn, arg), "pthread_create() failed");
+	return thread;
+}
+
+static inline void join(pthread_t thread)
+{
+	TEST_ASSERT(!pthread_join(thread, NULL), "pthread_join() failed");
+}
+
+#endif /* SELFTEST_KVM_EVENTFD_UTIL_H */

@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * A guest that rings doorbells, that is ioeventfds, on both buses of x86.
+ */
+#ifndef SELFTEST_KVM_DOORBELL_GUEST_H
+#define SELFTEST_KVM_DOORBELL_GUEST_H
+
+#include "kvm_eventfd_util.h"
+
+/* Nothing but the doorbells and zones of the tests is here. */
+#define PORT		0x500
+#define MMIO_GPA	0xd0000000ull
+#define MMIO_PAGES	4
+
+static const struct bus {
+	u32 flags;
+	u64 addr;
+	u32 max_len;
+} pio = { KVM_IOEVENTFD_FLAG_PIO, PORT, 4 }, mmio = { 0, MMIO_GPA, 8 };
+
+static inline void boot_doorbell_guest(void)
+{
+	vm = vm_create_with_one_vcpu(&vcpu, guest_main);
+	virt_map(vm, MMIO_GPA, MMIO_GPA, MMIO_PAGES);
+}
+
+/* A rule that holds for both buses is a fact on each. */
+#define __BUS_FACT(_check, _name, _smoke)				\
+	static void _check(const struct bus *bus);			\
+	__FACT(_check##_pio, _name ", PIO", _smoke)			\
+	{								\
+		boot_doorbell_guest();							\
+		_check(&pio);						\
+	}								\
+	__FACT(_check##_mmio, _name ", MMIO", _smoke)			\
+	{								\
+		boot_doorbell_guest();							\
+		_check(&mmio);						\
+	}								\
+	static void _check(const struct bus *bus)
+
+#define BUS_FACT(_check, _name)		__BUS_FACT(_check, _name, false)
+#define BUS_SMOKE_FACT(_check, _name)	__BUS_FACT(_check, _name, true)
+
+/*
+ * One guest write, and what may become of it.
+ */
+static inline void guest_out(u64 port, u64 len, u64 data)
+{
+	switch (len) {
+	case 1:
+		asm volatile("outb %%al, %%dx" : : "d"(port), "a"(data));
+		break;
+	case 2:
+		asm volatile("outw %%ax, %%dx" : : "d"(port), "a"(data));
+		break;
+	case 4:
+		asm volatile("outl %%eax, %%dx" : : "d"(port), "a"(data));
+		break;
+	default:
+		GUEST_FAIL("There is no such OUT");
+	}
+}
+
+static inline void guest_store(u64 gpa, u64 len, u64 data)
+{
+	switch (len) {
+	case 1:
+		asm volatile("movb %b1, (%0)" : : "r"(gpa), "q"(data) : "memory");
+		break;
+	case 2:
+		asm volatile("movw %w1, (%0)" : : "r"(gpa), "r"(data) : "memory");
+		break;
+	case 4:
+		asm volatile("movl %k1, (%0)" : : "r"(gpa), "r"(data) : "memory");
+		break;
+	case 8:
+		asm volatile("movq %q1, (%0)" : : "r"(gpa), "r"(data) : "memory");
+		break;
+	default:
+		GUEST_FAIL("There is no such store");
+	}
+}
+
+static inline int guest_write(struct guest_access a)
+{
+	return run_in_guest(a.pio ? guest_out : guest_store, a.addr, a.len, a.data);
+}
+
+static inline struct guest_access bus_write(const struct bus *bus, u64 offset,
+					    u32 len, u64 data)
+{
+	return (struct guest_access) {
+		bus->flags & KVM_IOEVENTFD_FLAG_PIO, true, len, bus->addr + offset, data
+	};
+}
+
+/* The write stays in the kernel; the caller knows who should have it. */
+static inline void must_stay(struct guest_access a)
+{
+	int exits = guest_write(a);
+
+	TEST_ASSERT(!exits, "%s: wanted no exit, got %d", access_name(a), exits);
+}
+
+static inline void must_be_silent(int fd)
+{
+	TEST_ASSERT_EQ(eventfd_take(fd), 0);
+}
+
+/* The write stays in the kernel and signals this eventfd, once. */
+static inline void must_ring(int fd, struct guest_access a)
+{
+	u64 count;
+
+	must_stay(a);
+	count = eventfd_take(fd);
+	TEST_ASSERT(count == 1, "%s: wanted count 1, got %lu", access_name(a), count);
+}
+
+/* The write comes out to userspace, whole. */
+static inline void must_exit(struct guest_access a)
+{
+	int exits = guest_write(a);
+
+	TEST_ASSERT(exits == 1 && same_access(guest_exits[0], a),
+		    "%s: wanted it to exit, got %d exits, the first a %s",
+		    access_name(a), exits, access_name(guest_exits[0]));
+}
+
+static inline int assign(const struct bus *bus, u64 offset, u32 len)
+{
+	int fd = kvm_new_eventfd();
+
+	kvm_assign_ioeventfd(vm, fd, bus->addr + offset, len, bus->flags);
+	return fd;
+}
+
+static inline void deassign(const struct bus *bus, int fd, u64 offset, u32 len)
+{
+	kvm_deassign_ioeventfd(vm, fd, bus->addr + offset, len, bus->flags);
+}
+
+static inline int assign_value(const struct bus *bus, u64 offset, u32 len,
+			       u64 value)
+{
+	int fd = kvm_new_eventfd();
+
+	kvm_ioeventfd(vm, fd, bus->addr + offset, len, value,
+		      bus->flags | KVM_IOEVENTFD_FLAG_DATAMATCH);
+	return fd;
+}
+
+#endif /* SELFTEST_KVM_DOORBELL_GUEST_H */

@@ -1,0 +1,264 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * A guest that takes interrupts, by MSI, by the IOAPIC and by the PICs, and
+ * what the host needs to see of them.
+ */
+#ifndef SELFTEST_KVM_IRQ_GUEST_H
+#define SELFTEST_KVM_IRQ_GUEST_H
+
+#include "apic.h"
+#include "kvm_eventfd_util.h"
+
+/* By default GSI n is pin n of the IOAPIC and, below 16, of the PICs. */
+#define PIC_GSI		5
+#define SLAVE_GSI	11
+#define IOAPIC_GSI	20
+#define MSI_GSI		24
+
+#define IOAPIC_GPA	0xfec00000ull
+
+#define LVT0		0x350
+#define EFLAGS_IF	BIT(9)
+
+#define PIC_VECTOR	0x20
+#define VECTOR		0x51
+#define OTHER_VECTOR	0x61
+
+/*
+ * The guest: interrupts are off but for when the host asks for them.
+ */
+static int guest_irqs[256];
+static int guest_irq_limit;
+static bool guest_defer_eoi;
+
+static inline void guest_outb(u16 port, u8 data)
+{
+	asm volatile("outb %0, %1" : : "a"(data), "d"(port));
+}
+
+static inline void guest_eoi(u64 vector, u64 unused1, u64 unused2)
+{
+	if (vector >= PIC_VECTOR && vector < PIC_VECTOR + 16) {
+		if (vector >= PIC_VECTOR + 8)
+			guest_outb(0xa0, 0x20);
+		guest_outb(0x20, 0x20);
+	} else {
+		x2apic_write_reg(APIC_EOI, 0);
+	}
+}
+
+static inline void guest_irq_handler(struct ex_regs *regs)
+{
+	guest_irqs[regs->vector]++;
+
+	/* So that a storm comes to an end: return with interrupts off. */
+	if (guest_irq_limit && guest_irqs[regs->vector] >= guest_irq_limit)
+		regs->rflags &= ~EFLAGS_IF;
+	if (!guest_defer_eoi)
+		guest_eoi(regs->vector, 0, 0);
+}
+
+/* Takes what is pending. */
+static inline void guest_take_irqs(u64 unused1, u64 unused2, u64 unused3)
+{
+	int i;
+
+	for (i = 0; i < 20; i++)
+		asm volatile("sti; nop; nop; cli" : : : "memory");
+}
+
+/* Waits for interrupts, running or halted. */
+static inline void guest_wait_irqs(u64 vector, u64 nr, u64 halt)
+{
+	if (halt) {
+		while (READ_ONCE(guest_irqs[vector]) < nr)
+			asm volatile("sti; hlt; cli" : : : "memory");
+	} else {
+		asm volatile("sti" : : : "memory");
+		while (READ_ONCE(guest_irqs[vector]) < nr)
+			cpu_relax();
+		asm volatile("cli" : : : "memory");
+	}
+}
+
+static inline void guest_enable_apic(u64 unused1, u64 unused2, u64 unused3)
+{
+	x2apic_enable();
+	x2apic_write_reg(LVT0, APIC_LVT_MASKED);
+}
+
+static inline void guest_write_ioapic(u64 reg, u64 data, u64 unused)
+{
+	WRITE_ONCE(*(u32 *)IOAPIC_GPA, reg);
+	WRITE_ONCE(*(u32 *)(IOAPIC_GPA + 0x10), data);
+}
+
+/* Both PICs, at PIC_VECTOR, wired to the vCPU; @elcr picks level triggered pins. */
+static inline void guest_program_pics(u64 elcr, u64 unused1, u64 unused2)
+{
+	static const u8 master[] = { PIC_VECTOR, 4, 1, 0 };
+	static const u8 slave[] = { PIC_VECTOR + 8, 2, 1, 0 };
+	int i;
+
+	guest_outb(0x20, 0x11);
+	guest_outb(0xa0, 0x11);
+	for (i = 0; i < 4; i++) {
+		guest_outb(0x21, master[i]);
+		guest_outb(0xa1, slave[i]);
+	}
+	guest_outb(0x4d0, elcr & 0xff);
+	guest_outb(0x4d1, elcr >> 8);
+	x2apic_write_reg(LVT0, APIC_DM_EXTINT);
+}
+
+/*
+ * The host.
+ */
+static inline void boot(void)
+{
+	int vector;
+
+	vm = vm_create_with_one_vcpu(&vcpu, guest_main);
+	virt_pg_map(vm, IOAPIC_GPA, IOAPIC_GPA);
+	for (vector = PIC_VECTOR; vector < 256; vector++)
+		vm_install_exception_handler(vm, vector, guest_irq_handler);
+	run_in_guest(guest_enable_apic, 0, 0, 0);
+}
+
+static inline int irqs_taken(int vector)
+{
+	return READ_ONCE(((int *)addr_gva2hva(vm, (vm_vaddr_t)guest_irqs))[vector]);
+}
+
+static inline void take_irqs(void)
+{
+	run_in_guest(guest_take_irqs, 0, 0, 0);
+}
+
+static inline u32 irr_word(struct kvm_vcpu *vcpu, int word)
+{
+	struct kvm_lapic_state lapic;
+
+	vcpu_ioctl(vcpu, KVM_GET_LAPIC, &lapic);
+	return *(u32 *)&lapic.regs[APIC_IRR + word * 16];
+}
+
+static inline bool in_irr(struct kvm_vcpu *vcpu, int vector)
+{
+	return irr_word(vcpu, vector / 32) & BIT(vector % 32);
+}
+
+static inline bool irr_is_empty(struct kvm_vcpu *vcpu)
+{
+	int word;
+
+	for (word = 0; word < 8; word++) {
+		if (irr_word(vcpu, word))
+			return false;
+	}
+	return true;
+}
+
+/* By MSI, which must be in the IRR when write() returns. */
+static inline void must_inject(int fd, int vector)
+{
+	TEST_ASSERT(!in_irr(vcpu, vector), "Vector 0x%x is already pending", vector);
+	eventfd_signal(fd);
+	TEST_ASSERT(in_irr(vcpu, vector), "The signal did not inject vector 0x%x", vector);
+	take_irqs();
+}
+
+#define MSI_ROUTE(_gsi, _vector)					\
+	((struct kvm_irq_routing_entry) {				\
+		.gsi = _gsi,						\
+		.type = KVM_IRQ_ROUTING_MSI,				\
+		.u.msi = {						\
+			.address_lo = APIC_DEFAULT_GPA,			\
+			.data = _vector,				\
+		},							\
+	})
+
+#define PIN_ROUTE(_gsi, _irqchip, _pin)					\
+	((struct kvm_irq_routing_entry) {				\
+		.gsi = _gsi,						\
+		.type = KVM_IRQ_ROUTING_IRQCHIP,			\
+		.u.irqchip = {						\
+			.irqchip = _irqchip,				\
+			.pin = _pin,					\
+		},							\
+	})
+
+static inline int __set_route(struct kvm_irq_routing_entry entry, int nr)
+{
+	struct {
+		struct kvm_irq_routing header;
+		struct kvm_irq_routing_entry entry;
+	} routing = {
+		.header.nr = nr,
+		.entry = entry,
+	};
+
+	return __vm_ioctl(vm, KVM_SET_GSI_ROUTING, &routing.header);
+}
+
+/* The one route there is. */
+static inline void set_route(struct kvm_irq_routing_entry entry)
+{
+	TEST_ASSERT(!__set_route(entry, 1), "KVM_SET_GSI_ROUTING got errno %d", errno);
+}
+
+static inline void remove_routes(void)
+{
+	TEST_ASSERT(!__set_route((struct kvm_irq_routing_entry) { }, 0),
+		    "KVM_SET_GSI_ROUTING got errno %d", errno);
+}
+
+#define EDGE	0
+#define LEVEL	BIT(15)
+#define MASKED	BIT(16)
+
+static inline void program_pin(int pin, int vector, u32 flags)
+{
+	run_in_guest(guest_write_ioapic, 0x11 + 2 * pin, 0, 0);
+	run_in_guest(guest_write_ioapic, 0x10 + 2 * pin, vector | flags, 0);
+}
+
+static inline struct kvm_irqchip irqchip_state(int id)
+{
+	struct kvm_irqchip chip = { .chip_id = id };
+
+	vm_ioctl(vm, KVM_GET_IRQCHIP, &chip);
+	return chip;
+}
+
+static inline bool pin_is_high(int pin)
+{
+	return irqchip_state(KVM_IRQCHIP_IOAPIC).chip.ioapic.irr & BIT(pin);
+}
+
+/*
+ * KVM may raise a pin, and lower an edge triggered one again, some time after
+ * write() has returned.  A signal before that may be lost in this one.
+ */
+static inline void wait_for_pulse(int pin, int vector)
+{
+	wait_until(in_irr(vcpu, vector));
+	wait_until(!pin_is_high(pin));
+}
+
+static inline void wait_for_pic_pulse(int irq)
+{
+	int id = irq < 8 ? KVM_IRQCHIP_PIC_MASTER : KVM_IRQCHIP_PIC_SLAVE;
+
+	wait_until(irqchip_state(id).chip.pic.irr & BIT(irq % 8));
+	wait_until(!(irqchip_state(id).chip.pic.last_irr & BIT(irq % 8)));
+}
+
+/* By KVM_IRQ_LINE, which is not the irqfd's doing. */
+static inline void pulse_line(u32 gsi)
+{
+	kvm_irq_line(vm, gsi, 1);
+	kvm_irq_line(vm, gsi, 0);
+}
+
+#endif /* SELFTEST_KVM_IRQ_GUEST_H */

@@ -1,0 +1,294 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * irqfd with RESAMPLE: a signal raises a line, which stays high until the
+ * guest acknowledges the interrupt; that signals another eventfd back.
+ *
+ * The ids in the names of the facts are those of the rules in
+ * Documentation/virt/kvm/eventfd.rst.
+ */
+#include "irq_guest.h"
+
+struct resampler {
+	int fd;
+	int resamplefd;
+};
+
+static struct resampler assign_resample(u32 gsi)
+{
+	struct resampler r = { kvm_new_eventfd(), kvm_new_eventfd() };
+
+	kvm_assign_resample_irqfd(vm, gsi, r.fd, r.resamplefd);
+	return r;
+}
+
+static struct resampler boot_with_resampler(u32 ioapic_flags)
+{
+	boot();
+	program_pin(IOAPIC_GSI, VECTOR, ioapic_flags);
+	return assign_resample(IOAPIC_GSI);
+}
+
+/* One signal, one interrupt, one EOI, one notification. */
+static void must_resample(struct resampler r)
+{
+	int before = irqs_taken(VECTOR);
+
+	eventfd_signal(r.fd);
+	wait_until(in_irr(vcpu, VECTOR));
+	TEST_ASSERT_EQ(eventfd_take(r.fd), 0);
+	TEST_ASSERT_EQ(eventfd_take(r.resamplefd), 0);
+	take_irqs();
+	TEST_ASSERT_EQ(irqs_taken(VECTOR), before + 1);
+	TEST_ASSERT_EQ(eventfd_take(r.resamplefd), 1);
+}
+
+SMOKE_FACT(resample, "IRQFD-33 the EOI of a level interrupt lowers the line and signals resamplefd")
+{
+	struct resampler r = boot_with_resampler(LEVEL);
+
+	eventfd_signal(r.fd);
+	wait_until(in_irr(vcpu, VECTOR));
+	TEST_ASSERT(pin_is_high(IOAPIC_GSI), "The line did not stay high");
+	TEST_ASSERT_EQ(eventfd_take(r.resamplefd), 0);
+	take_irqs();
+	TEST_ASSERT_EQ(eventfd_take(r.resamplefd), 1);
+	TEST_ASSERT(!pin_is_high(IOAPIC_GSI), "The EOI did not lower the line");
+	TEST_ASSERT_EQ(irqs_taken(VECTOR), 1);
+}
+
+SMOKE_FACT(resample_loop, "IRQFD-35 a signal after the EOI delivers again, time and again")
+{
+	struct resampler r = boot_with_resampler(LEVEL);
+	int i;
+
+	for (i = 0; i < 20; i++)
+		must_resample(r);
+}
+
+FACT(resample_pic, "IRQFD-33 the EOI at the PIC lowers the line and signals resamplefd")
+{
+	struct resampler r;
+	int i;
+
+	boot();
+	run_in_guest(guest_program_pics, BIT(PIC_GSI) | BIT(SLAVE_GSI), 0, 0);
+	r = assign_resample(PIC_GSI);
+	for (i = 1; i <= 3; i++) {
+		eventfd_signal(r.fd);
+		/* The PIC shows the request before it tells the vCPU of it. */
+		run_in_guest(guest_wait_irqs, PIC_VECTOR + PIC_GSI, i, false);
+		TEST_ASSERT_EQ(irqs_taken(PIC_VECTOR + PIC_GSI), i);
+		TEST_ASSERT_EQ(eventfd_take(r.resamplefd), 1);
+	}
+}
+
+FACT(resample_all, "IRQFD-33 an EOI signals every resamplefd of the gsi, whoever raised it")
+{
+	struct resampler a = boot_with_resampler(LEVEL);
+	struct resampler b = assign_resample(IOAPIC_GSI);
+	struct resampler elsewhere = assign_resample(IOAPIC_GSI + 1);
+
+	must_resample(a);
+	TEST_ASSERT_EQ(eventfd_take(b.resamplefd), 1);
+	must_resample(b);
+	TEST_ASSERT_EQ(eventfd_take(a.resamplefd), 1);
+	TEST_ASSERT_EQ(eventfd_take(elsewhere.resamplefd), 0);
+}
+
+FACT(resample_shared, "IRQFD-11 irqfds of two gsis can share a resamplefd")
+{
+	struct resampler a = boot_with_resampler(LEVEL);
+	struct resampler b = { kvm_new_eventfd(), a.resamplefd };
+
+	kvm_assign_resample_irqfd(vm, IOAPIC_GSI + 1, b.fd, b.resamplefd);
+	program_pin(IOAPIC_GSI + 1, OTHER_VECTOR, LEVEL);
+	eventfd_signal(a.fd);
+	wait_until(in_irr(vcpu, VECTOR));
+	eventfd_signal(b.fd);
+	wait_until(in_irr(vcpu, OTHER_VECTOR));
+	take_irqs();
+	TEST_ASSERT_EQ(eventfd_take(a.resamplefd), 2);
+}
+
+/* Deassign of the one that signalled waits for all it has queued. */
+FACT(resample_collapse, "IRQFD-35 N signals before one EOI are one interrupt and one notification")
+{
+	struct resampler a = boot_with_resampler(LEVEL);
+	struct resampler b = assign_resample(IOAPIC_GSI);
+	int i;
+
+	for (i = 0; i < 3; i++)
+		eventfd_signal(a.fd);
+	kvm_deassign_irqfd(vm, IOAPIC_GSI, a.fd);
+	TEST_ASSERT(pin_is_high(IOAPIC_GSI), "The line did not stay high");
+	take_irqs();
+	TEST_ASSERT_EQ(irqs_taken(VECTOR), 1);
+	TEST_ASSERT_EQ(eventfd_take(b.resamplefd), 1);
+	TEST_ASSERT_EQ(eventfd_take(a.resamplefd), 0);
+}
+
+FACT(resample_last, "IRQFD-37 deassign of the last resampler, and only it, lowers the line")
+{
+	struct resampler a = boot_with_resampler(LEVEL | MASKED);
+	struct resampler b = assign_resample(IOAPIC_GSI);
+
+	eventfd_signal(a.fd);
+	wait_until(pin_is_high(IOAPIC_GSI));
+	kvm_deassign_irqfd(vm, IOAPIC_GSI, a.fd);
+	TEST_ASSERT(pin_is_high(IOAPIC_GSI), "The first deassign lowered the line");
+	kvm_deassign_irqfd(vm, IOAPIC_GSI, b.fd);
+	TEST_ASSERT(!pin_is_high(IOAPIC_GSI), "The last deassign left the line high");
+}
+
+FACT(resample_deassigned, "IRQFD-37 after deassign an EOI signals no resamplefd any more")
+{
+	struct resampler r = boot_with_resampler(EDGE);
+
+	pulse_line(IOAPIC_GSI);
+	take_irqs();
+	TEST_ASSERT_EQ(eventfd_take(r.resamplefd), 1);
+	kvm_deassign_irqfd(vm, IOAPIC_GSI, r.fd);
+	pulse_line(IOAPIC_GSI);
+	take_irqs();
+	TEST_ASSERT_EQ(irqs_taken(VECTOR), 2);
+	TEST_ASSERT_EQ(eventfd_take(r.resamplefd), 0);
+}
+
+FACT(resample_irq_line, "IRQFD-34 the EOI of what KVM_IRQ_LINE raised signals resamplefd as well")
+{
+	struct resampler r = boot_with_resampler(EDGE);
+
+	pulse_line(IOAPIC_GSI);
+	take_irqs();
+	TEST_ASSERT_EQ(eventfd_take(r.resamplefd), 1);
+
+	/* KVM lowers its own source's line at an EOI, not userspace's. */
+	program_pin(IOAPIC_GSI, VECTOR, LEVEL);
+	write_guest_global(vm, guest_defer_eoi, true);
+	kvm_irq_line(vm, IOAPIC_GSI, 1);
+	take_irqs();
+	TEST_ASSERT_EQ(eventfd_take(r.resamplefd), 0);
+	kvm_irq_line(vm, IOAPIC_GSI, 0);
+	run_in_guest(guest_eoi, VECTOR, 0, 0);
+	TEST_ASSERT_EQ(eventfd_take(r.resamplefd), 1);
+	TEST_ASSERT_EQ(irqs_taken(VECTOR), 2);
+}
+
+/* T-34: only now does the EOI of this vector have to come out of the guest. */
+SMOKE_FACT(resample_late, "IRQFD-34 a resampler added to an edge pin in use hears the next EOI")
+{
+	struct resampler r;
+
+	boot();
+	program_pin(IOAPIC_GSI, VECTOR, EDGE);
+	pulse_line(IOAPIC_GSI);
+	take_irqs();
+	r = assign_resample(IOAPIC_GSI);
+	must_resample(r);
+	must_resample(r);
+}
+
+/* T-33: the device may have lowered its line while the guest had it masked. */
+FACT(resample_unmask, "IRQFD-36 unmasking a pending level pin signals resamplefd, injects nothing")
+{
+	struct resampler r = boot_with_resampler(LEVEL | MASKED);
+
+	eventfd_signal(r.fd);
+	wait_until(pin_is_high(IOAPIC_GSI));
+	TEST_ASSERT_EQ(eventfd_take(r.resamplefd), 0);
+	program_pin(IOAPIC_GSI, VECTOR, LEVEL);
+	TEST_ASSERT_EQ(eventfd_take(r.resamplefd), 1);
+	take_irqs();
+	TEST_ASSERT_EQ(irqs_taken(VECTOR), 0);
+
+	/* The device that still wants an interrupt says so. */
+	must_resample(r);
+}
+
+FACT(unmask, "IRQFD-36 without a resampler the same unmask injects")
+{
+	boot();
+	program_pin(IOAPIC_GSI, VECTOR, LEVEL | MASKED);
+	kvm_irq_line(vm, IOAPIC_GSI, 1);
+	TEST_ASSERT(irr_is_empty(vcpu), "A masked pin injected");
+	program_pin(IOAPIC_GSI, VECTOR, LEVEL);
+	TEST_ASSERT(in_irr(vcpu, VECTOR), "The unmask did not inject");
+}
+
+FACT(resamplefd_closed, "IRQFD-29 closing resamplefd detaches nothing")
+{
+	struct resampler r = boot_with_resampler(LEVEL);
+	int i;
+
+	close(r.resamplefd);
+	for (i = 1; i <= 3; i++) {
+		eventfd_signal(r.fd);
+		wait_until(in_irr(vcpu, VECTOR));
+		take_irqs();
+		TEST_ASSERT_EQ(irqs_taken(VECTOR), i);
+		TEST_ASSERT(!pin_is_high(IOAPIC_GSI), "The EOI did not lower the line");
+	}
+}
+
+FACT(resample_msi, "IRQFD-38 with RESAMPLE an MSI is injected and its EOI signals nothing")
+{
+	struct resampler r;
+	int i;
+
+	boot();
+	set_route(MSI_ROUTE(MSI_GSI, VECTOR));
+	r = assign_resample(MSI_GSI);
+	for (i = 0; i < 3; i++)
+		must_inject(r.fd, VECTOR);
+	TEST_ASSERT_EQ(irqs_taken(VECTOR), 3);
+	TEST_ASSERT_EQ(eventfd_take(r.resamplefd), 0);
+}
+
+#define STORM 30
+
+/* Every EOI raises the line again; the handler gives up after STORM of them. */
+SMOKE_FACT(resample_self, "IRQFD-11 if resamplefd is the trigger every EOI interrupts again")
+{
+	int fd = kvm_new_eventfd();
+
+	boot();
+	program_pin(IOAPIC_GSI, VECTOR, LEVEL);
+	write_guest_global(vm, guest_irq_limit, STORM);
+	kvm_assign_resample_irqfd(vm, IOAPIC_GSI, fd, fd);
+	eventfd_signal(fd);
+	run_in_guest(guest_wait_irqs, VECTOR, STORM, false);
+	TEST_ASSERT_EQ(irqs_taken(VECTOR), STORM);
+
+	kvm_deassign_irqfd(vm, IOAPIC_GSI, fd);
+	TEST_ASSERT(!pin_is_high(IOAPIC_GSI), "Deassign left the line high");
+}
+
+/* T-46: at the unmask KVM may signal resamplefd with the IOAPIC locked. */
+FACT(resample_chain, "IRQFD-11 resamplefd can trigger another pin, at EOI and at unmask")
+{
+	struct resampler r = boot_with_resampler(LEVEL | MASKED);
+
+	program_pin(IOAPIC_GSI + 1, OTHER_VECTOR, EDGE);
+	kvm_assign_irqfd(vm, IOAPIC_GSI + 1, r.resamplefd);
+
+	eventfd_signal(r.fd);
+	wait_until(pin_is_high(IOAPIC_GSI));
+	program_pin(IOAPIC_GSI, VECTOR, LEVEL);
+	wait_for_pulse(IOAPIC_GSI + 1, OTHER_VECTOR);
+	take_irqs();
+	TEST_ASSERT_EQ(irqs_taken(VECTOR), 0);
+	TEST_ASSERT_EQ(irqs_taken(OTHER_VECTOR), 1);
+
+	eventfd_signal(r.fd);
+	wait_until(in_irr(vcpu, VECTOR));
+	run_in_guest(guest_wait_irqs, OTHER_VECTOR, 2, false);
+	TEST_ASSERT_EQ(irqs_taken(VECTOR), 1);
+}
+
+int main(int argc, char *argv[])
+{
+	TEST_REQUIRE(kvm_has_cap(KVM_CAP_IRQFD));
+	TEST_REQUIRE(kvm_has_cap(KVM_CAP_IRQFD_RESAMPLE));
+
+	return kvm_facts_run(argc, argv);
+}

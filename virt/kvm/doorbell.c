@@ -1,0 +1,324 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Doorbells: find the one that a write rings.
+ *
+ * Path:     kvm_io_bus_write() -> kvm_doorbell_match() -> site -> doorbell
+ *
+ * A hash holds two kinds of entry.  A site is an address with doorbells; it
+ * points to those that any value rings, at most one per length, and counts, per
+ * length, those that only one value rings.  The latter are entries themselves,
+ * found by address, length and value.  So a write costs one probe, and a second
+ * one if there are datamatches of its length, however many doorbells there are
+ * at the address or elsewhere.  The hash is seeded, as guests choose addresses.
+ *
+ * Context:  kvm_doorbell_match() runs in any context, in an RCU read section.
+ *
+ * Locks:    kvm_io_bus.lock guards all changes.  Nothing is waited for.
+ *
+ * Life:     Sites belong to this file: the first doorbell at an address brings
+ *           one, the last takes it away, RCU frees it.  Doorbells belong to who
+ *           adds them, see ioeventfd_destructor().
+ *
+ * Races:    A site whose last doorbell goes leaves the hash before the next
+ *           doorbell at that address, under the same lock, brings a new one.
+ *           A write that has found the old site finds no doorbell there, as if
+ *           it had come in between.
+ */
+
+#include <linux/kvm_host.h>
+#include <linux/bitops.h>
+#include <linux/log2.h>
+#include <linux/rhashtable.h>
+#include <linux/slab.h>
+#include <linux/unaligned.h>
+
+#include "iodev.h"
+
+static int io_key_cmp(struct rhashtable_compare_arg *arg, const void *obj)
+{
+	const struct kvm_io_key *want = arg->key;
+	const struct kvm_io_entry *entry = obj;
+
+	return want->addr != entry->key.addr ||
+	       want->datamatch != entry->key.datamatch ||
+	       want->bus != entry->key.bus || want->len != entry->key.len;
+}
+
+static const struct rhashtable_params doorbell_params = {
+	.key_len = sizeof(struct kvm_io_key),
+	.key_offset = offsetof(struct kvm_io_entry, key),
+	.head_offset = offsetof(struct kvm_io_entry, node),
+	.obj_cmpfn = io_key_cmp,
+	.automatic_shrinking = true,
+};
+
+/* Where the doorbells of length @len stand in a site; negative if nowhere. */
+static int doorbell_slot(u32 len)
+{
+	return !len || (len <= 8 && is_power_of_2(len)) ? fls(len) : -1;
+}
+
+/*
+ * The value written, zero-extended.  The pieces of a store that crosses a page
+ * start anywhere in the emulator's buffer, hence the unaligned reads.
+ */
+static u64 io_value(u32 len, const void *val)
+{
+	switch (len) {
+	case 1:
+		return *(const u8 *)val;
+	case 2:
+		return get_unaligned((const u16 *)val);
+	case 4:
+		return get_unaligned((const u32 *)val);
+	default:
+		return get_unaligned((const u64 *)val);
+	}
+}
+
+static struct kvm_io_site *io_site_find(struct kvm_io_bus *io, u32 bus,
+					gpa_t addr)
+{
+	struct kvm_io_key key = { .addr = addr, .bus = bus };
+	struct kvm_io_entry *entry;
+
+	entry = rhashtable_lookup_fast(&io->doorbells, &key, doorbell_params);
+
+	return entry ? container_of(entry, struct kvm_io_site, entry) : NULL;
+}
+
+static struct kvm_doorbell *doorbell_of_key(struct kvm_io_bus *io,
+					    const struct kvm_io_key *key)
+{
+	struct kvm_io_entry *entry;
+
+	entry = rhashtable_lookup_fast(&io->doorbells, key, doorbell_params);
+
+	return entry ? container_of(entry, struct kvm_doorbell, entry) : NULL;
+}
+
+/* The doorbell that a write rings, if any.  There is never more than one. */
+struct kvm_doorbell *kvm_doorbell_match(struct kvm_io_bus *io, u32 bus,
+					gpa_t addr, u32 len, const void *val)
+{
+	struct kvm_doorbell *doorbell;
+	struct kvm_io_site *site;
+	struct kvm_io_key key;
+	int slot;
+
+	site = io_site_find(io, bus, addr);
+	if (!site)
+		return NULL;
+
+	doorbell = rcu_dereference(site->wildcard[0]);
+	slot = doorbell_slot(len);
+	if (doorbell || slot <= 0)
+		return doorbell;
+
+	doorbell = rcu_dereference(site->wildcard[slot]);
+	if (doorbell || !READ_ONCE(site->nr_match[slot]))
+		return doorbell;
+
+	key = (struct kvm_io_key) {
+		.addr = addr,
+		.datamatch = io_value(len, val),
+		.bus = bus,
+		.len = len,
+	};
+
+	return doorbell_of_key(io, &key);
+}
+
+static struct kvm_doorbell *site_wildcard(struct kvm_io_bus *io,
+					  struct kvm_io_site *site, int slot)
+{
+	return rcu_dereference_protected(site->wildcard[slot],
+					 lockdep_is_held(&io->lock));
+}
+
+/*
+ * One write must never match two doorbells: a doorbell of any length excludes
+ * all others at its address, one of any value excludes those of its length.
+ * Equal datamatches are left to the hash to detect.
+ */
+static bool doorbell_collides(struct kvm_io_bus *io, struct kvm_io_site *site,
+			      const struct kvm_doorbell *doorbell, int slot)
+{
+	if (!slot || site_wildcard(io, site, 0) ||
+	    site_wildcard(io, site, slot))
+		return true;
+
+	return doorbell->wildcard && site->nr_match[slot];
+}
+
+static struct kvm_io_site *io_site_create(struct kvm_io_bus *io, u32 bus,
+					  gpa_t addr)
+{
+	struct kvm_io_site *site = kzalloc(sizeof(*site), GFP_KERNEL_ACCOUNT);
+	int r;
+
+	if (!site)
+		return ERR_PTR(-ENOMEM);
+
+	site->entry.key.addr = addr;
+	site->entry.key.bus = bus;
+	r = rhashtable_insert_fast(&io->doorbells, &site->entry.node,
+				   doorbell_params);
+	if (r) {
+		kfree(site);
+		return ERR_PTR(-ENOMEM);
+	}
+
+	return site;
+}
+
+/* A site without doorbells goes; it may still be read until RCU says not. */
+static void io_site_put(struct kvm_io_bus *io, struct kvm_io_site *site)
+{
+	if (site->nr)
+		return;
+
+	rhashtable_remove_fast(&io->doorbells, &site->entry.node,
+			       doorbell_params);
+	kfree_rcu(site, rcu);
+}
+
+/* Make the doorbell visible: nothing can fail after this has succeeded. */
+static int doorbell_publish(struct kvm_io_bus *io, struct kvm_io_site *site,
+			    struct kvm_doorbell *doorbell, int slot)
+{
+	int r;
+
+	if (doorbell->wildcard) {
+		rcu_assign_pointer(site->wildcard[slot], doorbell);
+	} else {
+		r = rhashtable_lookup_insert_fast(&io->doorbells,
+						  &doorbell->entry.node,
+						  doorbell_params);
+		/* The hash may also be in the midst of growing. */
+		if (r)
+			return r == -EEXIST ? r : -ENOMEM;
+		WRITE_ONCE(site->nr_match[slot], site->nr_match[slot] + 1);
+	}
+	site->nr++;
+
+	return 0;
+}
+
+/*
+ * The caller has filled in the device, the key and whether any value matches,
+ * and has checked that the length is one of those that a site has a slot for.
+ */
+int kvm_io_bus_add_doorbell(struct kvm *kvm, struct kvm_doorbell *doorbell)
+{
+	struct kvm_io_key *key = &doorbell->entry.key;
+	int r, slot = doorbell_slot(key->len);
+	struct kvm_io_bus *io = kvm->io_bus;
+	struct kvm_io_site *site;
+
+	guard(mutex)(&io->lock);
+
+	site = io_site_find(io, key->bus, key->addr);
+	if (site && doorbell_collides(io, site, doorbell, slot))
+		return -EEXIST;
+	if (!site)
+		site = io_site_create(io, key->bus, key->addr);
+	if (IS_ERR(site))
+		return PTR_ERR(site);
+
+	doorbell->seq = io->seq + 1;
+	doorbell->covered = kvm_doorbell_is_covered(io, doorbell);
+	INIT_LIST_HEAD(&doorbell->covered_link);
+
+	r = doorbell_publish(io, site, doorbell, slot);
+	if (r) {
+		io_site_put(io, site);
+		return r;
+	}
+
+	io->seq++;
+	if (doorbell->covered)
+		list_add(&doorbell->covered_link, &io->covered);
+
+	return 0;
+}
+
+/* The doorbell stays as long as kvm_io_bus.lock is held. */
+struct kvm_doorbell *kvm_io_bus_find_doorbell(struct kvm *kvm,
+					      const struct kvm_io_key *key,
+					      bool wildcard)
+{
+	int slot = doorbell_slot(key->len);
+	struct kvm_io_bus *io = kvm->io_bus;
+	struct kvm_io_site *site;
+
+	lockdep_assert_held(&io->lock);
+
+	if (slot < 0 || (!slot && !wildcard))
+		return NULL;
+	if (!wildcard)
+		return doorbell_of_key(io, key);
+
+	site = io_site_find(io, key->bus, key->addr);
+
+	return site ? site_wildcard(io, site, slot) : NULL;
+}
+
+/*
+ * Unlink a doorbell, without memory and without waiting.  Accesses that have
+ * found it already may still call its write op: the caller makes that refuse,
+ * and frees the doorbell by RCU.
+ */
+void kvm_io_bus_del_doorbell(struct kvm *kvm, struct kvm_doorbell *doorbell)
+{
+	struct kvm_io_key *key = &doorbell->entry.key;
+	int slot = doorbell_slot(key->len);
+	struct kvm_io_bus *io = kvm->io_bus;
+	struct kvm_io_site *site;
+
+	lockdep_assert_held(&io->lock);
+
+	site = io_site_find(io, key->bus, key->addr);
+	if (doorbell->wildcard) {
+		RCU_INIT_POINTER(site->wildcard[slot], NULL);
+	} else {
+		WRITE_ONCE(site->nr_match[slot], site->nr_match[slot] - 1);
+		rhashtable_remove_fast(&io->doorbells, &doorbell->entry.node,
+				       doorbell_params);
+	}
+	list_del(&doorbell->covered_link);
+	site->nr--;
+	io_site_put(io, site);
+}
+
+static void io_entry_destroy(void *obj, void *unused)
+{
+	struct kvm_io_entry *entry = obj;
+	struct kvm_doorbell *doorbell;
+	struct kvm_io_site *site;
+	int slot;
+
+	if (entry->key.len) {
+		doorbell = container_of(entry, struct kvm_doorbell, entry);
+		doorbell->dev.ops->destructor(&doorbell->dev);
+		return;
+	}
+
+	site = container_of(entry, struct kvm_io_site, entry);
+	for (slot = 0; slot < KVM_DOORBELL_SLOTS; slot++) {
+		doorbell = rcu_dereference_protected(site->wildcard[slot], true);
+		if (doorbell)
+			doorbell->dev.ops->destructor(&doorbell->dev);
+	}
+	kfree(site);
+}
+
+int kvm_doorbells_init(struct kvm_io_bus *io)
+{
+	return rhashtable_init(&io->doorbells, &doorbell_params);
+}
+
+void kvm_doorbells_destroy(struct kvm_io_bus *io)
+{
+	rhashtable_free_and_destroy(&io->doorbells, io_entry_destroy, NULL);
+}
