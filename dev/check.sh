@@ -25,7 +25,9 @@ machine() {
 	say "$kernel kernel on $on"
 	log=check-$on-$kernel
 	sum=$logs/$log.sum
-	cmd="/tmp/tests/run_tests $3 $4 -- $5 -- $6"
+	options=
+	[ "$kernel" = ours ] || options='OPTIONS=-o '
+	cmd="$options/tmp/tests/run_tests $3 $4 -- $5 -- $6"
 	# Smoke brings two steps of its own, VMs and modules that come and go.
 	# shellcheck disable=SC2086
 	expect=$(set -- $4 $5 $6 ${6:+vms modules}; echo $#)

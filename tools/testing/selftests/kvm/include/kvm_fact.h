@@ -12,6 +12,10 @@
  * process of its own, so that a failed TEST_ASSERT(), a crash or a hang costs
  * one line and not those that follow, and so that facts may keep their VM in
  * statics and need not clean up.  SMOKE_FACT()s are those that -s runs too.
+ *
+ * Where this kernel differs on purpose from kernels before it, or has made a
+ * rule of what was an accident there, a fact asks kvm_is_older(), which -o sets,
+ * and says what an older kernel may do as well, by kvm_differs().
  */
 #ifndef SELFTEST_KVM_FACT_H
 #define SELFTEST_KVM_FACT_H
@@ -32,6 +36,21 @@ struct kvm_fact {
 #define KVM_FACT_TIMEOUT	200
 
 static struct kvm_fact *kvm_facts, **kvm_facts_tail = &kvm_facts;
+static bool kvm_is_older_kernel;
+
+static inline bool kvm_is_older(void)
+{
+	return kvm_is_older_kernel;
+}
+
+/* An older kernel may differ here, and then that is told and no failure. */
+#define kvm_differs(_cond, _fmt, ...)					\
+do {									\
+	if (kvm_is_older() && !(_cond))					\
+		ksft_print_msg("differs: " _fmt "\n", ##__VA_ARGS__);	\
+	else								\
+		TEST_ASSERT(_cond, _fmt, ##__VA_ARGS__);		\
+} while (0)
 
 #define __FACT(_check, _name, _smoke)					\
 	static void _check(void);					\
@@ -119,15 +138,22 @@ static inline int kvm_facts_run(int argc, char *argv[])
 	bool smoke = false;
 	int opt, nr = 0;
 
-	while ((opt = getopt(argc, argv, "hs")) != -1) {
-		if (opt != 's') {
-			printf("usage: %s [-s] [TEXT]\n"
+	while ((opt = getopt(argc, argv, "hos")) != -1) {
+		switch (opt) {
+		case 'o':
+			kvm_is_older_kernel = true;
+			break;
+		case 's':
+			smoke = true;
+			break;
+		default:
+			printf("usage: %s [-o] [-s] [TEXT]\n"
+			       "  -o    tell where an older kernel differs, do not fail\n"
 			       "  -s    the short list, a few seconds\n"
 			       "  TEXT  only facts whose sentence contains TEXT\n",
 			       argv[0]);
 			return opt == 'h' ? KSFT_PASS : KSFT_FAIL;
 		}
-		smoke = true;
 	}
 	if (optind < argc)
 		text = argv[optind];
