@@ -6,16 +6,17 @@ KERNEL ?= ours
 
 # CMD reaches the guest as it was typed: make expands no $ in it.
 override CMD := $(value CMD)
-export CMD ON KERNEL ICOUNT TIMEOUT LINUX_SRC
+export CMD ON KERNEL DEBUG ICOUNT TIMEOUT LINUX_SRC
 
 .NOTPARALLEL:
 .SILENT:
-.PHONY: help setup tree kernel tests guest run check series refresh lint bench bisect clean
+.PHONY: help setup tree kernel tests guest run check clients series refresh lint bench bisect mutate clean
 
 help:
 	sed -n 's/^#: \{0,1\}//p' Makefile
 
 #: make check     lint, then every test in guests: ours on svm and vmx, stock's own on ours
+#: make clients   Debian's QEMU with all its transports and devices, as a test
 #: make guest     run CMD='...' in a test guest and exit with its status
 #: make run       show irqfds and ioeventfds at work under Debian's QEMU
 #: make tree      unpack the kernel source, apply the series in build/linux
@@ -24,11 +25,15 @@ help:
 #: make series    write build/series/, patches for git am on a pristine source
 #: make refresh   write the commits of build/linux back to patches/
 #: make lint      checkpatch, sparse, W=1, shellcheck on what is ours
+#: make bisect    build the kernel at every topic
+#: make mutate    break the kernel code in many places: do the tests notice?
 #: make clean     remove build/
 #:
 #: ON=svm         an AMD machine, by QEMU; the root of this host is there, read-only
 #: ON=vmx         an Intel machine, by Bochs; files that CMD names by a path go along
+#: ON=svm-nrips   an AMD machine that reports the next RIP, by Bochs, likewise
 #: KERNEL=ours    the kernel with the series; KERNEL=stock: without
+#: DEBUG=1        KASAN, lockdep, kmemleak and more, on svm; for check, guest and kernel
 #: ICOUNT=1       on svm: one CPU, and a nanosecond of guest time is an instruction
 #: TIMEOUT=600    seconds after which a guest counts as hung
 #: LINUX_SRC=...  kernel source, a tar file or a directory, instead of Debian's package
@@ -60,7 +65,10 @@ run: setup
 check: setup
 	dev/check.sh
 
-series refresh lint bench bisect:
+clients: setup
+	dev/check.sh clients
+
+series refresh lint bench bisect mutate:
 	test -x dev/$@.sh || { echo 'error: make $@ is not there yet' >&2; exit 1; }
 	dev/setup.sh
 	dev/$@.sh

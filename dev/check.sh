@@ -1,5 +1,7 @@
 #!/bin/sh
-# Lint, then all tests, in three guests. The last line is the sum.
+# Lint, then all tests, in guests: ours on three machines, stock on two; with DEBUG=1
+# on the debug kernel. check.sh clients: Debian's QEMU as the client of either kernel.
+# The last line is the sum.
 . "$(dirname "$0")/lib.sh"
 
 passed=0 failed=0 skipped=0
@@ -19,39 +21,62 @@ must() {
 
 names() { for t; do echo "${t##*/}"; done | paste -sd ' ' -; }
 
-# machine ON KERNEL LIMIT OURS STOCK SMOKE: one guest, those programs in it
-machine() {
-	on=$1 kernel=$2
-	say "$kernel kernel on $on"
-	log=check-$on-$kernel
+# judge ON KERNEL NAME PROGRAMS CMD: a guest whose command runs so many programs
+total=2400
+judge() {
+	pick_kernel "$2"
+	on=$1 name=$3
+	log=check-$on-$kernel$([ "$name" = tests ] || echo "-$name")
 	sum=$logs/$log.sum
-	options=
-	[ "$kernel" = ours ] || options='OPTIONS=-o '
-	cmd="$options/tmp/tests/run_tests $3 $4 -- $5 -- $6"
-	# Smoke brings two steps of its own, VMs and modules that come and go.
-	# shellcheck disable=SC2086
-	expect=$(set -- $4 $5 $6 ${6:+vms modules}; echo $#)
+	say "$kernel kernel on $on: $name"
 	rm -f "$sum"
 	{
-		CMD=$cmd ON=$on KERNEL=$kernel LOG=$log TIMEOUT=2400 \
+		CMD=$5 ON=$on KERNEL=$2 LOG=$log TIMEOUT=$total \
 			"$top/dev/guest.sh" || echo "#@ guest failed"
-	} | awk -f "$top/dev/ktap.awk" -v on="$on" -v expect="$expect" -v sum="$sum"
+	} | awk -f "$top/dev/ktap.awk" -v on="$on" -v expect="$4" -v sum="$sum"
 	# shellcheck disable=SC2046
 	set -- $(cat "$sum" 2>/dev/null || echo 0 1 0)
-	echo "$on, $kernel kernel: $1 passed, $2 failed, $3 skipped"
+	echo "$on, $kernel kernel, $name: $1 passed, $2 failed, $3 skipped"
 	[ "$2" = 0 ] || echo "     see build/logs/$log.out and build/logs/$log.kernel"
 	add "$@"
 }
 
-if [ -x "$top/dev/lint.sh" ]; then
-	say "lint"
-	if "$top/dev/lint.sh"; then add 1 0 0; else echo "FAIL lint"; add 0 1 0; fi
-else
-	say "lint: not there yet"
+# machine ON KERNEL LIMIT OURS STOCK SMOKE: those programs in one guest
+machine() {
+	options=
+	[ "$2" != stock ] || options='OPTIONS=-o '
+	# Smoke brings two steps of its own, VMs and modules that come and go.
+	# shellcheck disable=SC2086
+	judge "$1" "$2" tests "$(set -- $4 $5 $6 ${6:+vms modules}; echo $#)" \
+		"$options/tmp/tests/run_tests $3 $4 -- $5 -- $6"
+}
+
+# Debian's QEMU as the VMM. It sees the checkout as run.sh has it.
+clients() {
+	judge svm "$1" clients 1 "
+		mkdir /tmp/host && mount --bind / /tmp/host && cd '/tmp/host$top' || exit
+		echo '#@ start ours clients'
+		${DEBUG:+SHORT=1} sh dev/run_clients build/img/bzImage-ours dev/run_nested
+		status=\$?
+		echo
+		echo \"#@ end \$status\"
+		echo '#@ done'"
+}
+
+if [ "${1-}" = clients ]; then
+	(unset DEBUG && "$top/dev/kernel.sh" ours) || exit 1
+	must "$top/dev/kernel.sh" "${KERNEL:-ours}"
+	must "$top/dev/tests.sh" ""
+	clients "${KERNEL:-ours}"
+	finish
 fi
 
+if [ -z "${DEBUG-}" ]; then
+	say "lint"
+	if "$top/dev/lint.sh"; then add 1 0 0; else echo "FAIL lint"; add 0 1 0; fi
+	must "$top/dev/kernel.sh" stock
+fi
 must "$top/dev/kernel.sh" ours
-must "$top/dev/kernel.sh" stock
 must "$top/dev/tests.sh" ""
 # shellcheck disable=SC2046
 ours=$(names $(our_tests))
@@ -59,8 +84,16 @@ ours=$(names $(our_tests))
 theirs=$(names $stock_tests)
 # shellcheck disable=SC2046
 smoke=$(names $(cd "$top/tools/testing/selftests/kvm" && grep -l '^SMOKE_FACT' ./*_test.c | sed 's/\.c$//'))
+if [ -n "${DEBUG-}" ]; then
+	total=14400
+	machine svm ours 7200 "$ours" "$theirs" "$smoke"
+	finish
+fi
 machine svm ours 600 "$ours" "$theirs" "$smoke"
 machine vmx ours 900 "$ours" "" "$smoke"
 # The tests of the ABI must pass there too: they test the ABI and not us.
 machine svm stock 600 "$ours" "" ""
+machine vmx stock 900 "$ours" "" ""
+# Next RIP matters to doorbells; and a guest that spins on that one CPU can hang.
+machine svm-nrips ours 900 "ioeventfd_nested_test ioeventfd_overlap_test ioeventfd_test" "" ioeventfd_test
 finish

@@ -1,28 +1,30 @@
 #!/bin/sh
-# Run a command in a test guest. By environment: CMD, ON=svm|vmx,
-# KERNEL=ours|stock, ICOUNT=1, TIMEOUT=seconds, LOG=name of the logs. Prints the
+# Run a command in a test guest. By environment: CMD, ON=svm|vmx|svm-nrips,
+# KERNEL=ours|stock, DEBUG=1, ICOUNT=1, TIMEOUT=seconds, LOG=name of the logs. Prints the
 # command's output and exits with its status, or with 125 if the guest failed.
 # guest.sh --check only looks at these variables, before a long build.
 . "$(dirname "$0")/lib.sh"
 
 cmd=${CMD-}
 on=${ON:-svm}
-kernel=${KERNEL:-ours}
-log=${LOG:-$on-$kernel}
 
 fail() { echo "error: $*" >&2; exit 125; }
 
 [ -n "$cmd" ] || fail "no command; use CMD='...'"
-check_kernel "$kernel"
+(pick_kernel "${KERNEL:-ours}") || exit 125
+pick_kernel "${KERNEL:-ours}"
+log=${LOG:-$on-$kernel}
 case $on in
-svm) limit=${TIMEOUT:-600} model= ;;
+svm) limit=${TIMEOUT:-$([ "$kernel" = debug ] && echo 7200 || echo 600)} model= ;;
 vmx) limit=${TIMEOUT:-1200} model=corei7_skylake_x ;;
-*) fail "ON=$on is unknown, use ON=svm or ON=vmx" ;;
+svm-nrips) limit=${TIMEOUT:-1200} model=trinity_apu ;;
+*) fail "ON=$on is unknown, use ON=svm, ON=vmx or ON=svm-nrips" ;;
 esac
 case $limit in
 *[!0-9]*) fail "TIMEOUT=$limit is not a number of seconds" ;;
 esac
 [ -z "${ICOUNT-}" ] || [ "$on" = svm ] || fail "ICOUNT=1 is for ON=svm; Bochs counts instructions by itself"
+[ "$kernel" != debug ] || [ "$on" = svm ] || fail "DEBUG=1 goes with ON=svm only"
 [ "${1-}" != --check ] || exit 0
 [ -f "$img/bzImage-$kernel" ] && [ -f "$img/initrd-$kernel.gz" ] ||
 	fail "the $kernel kernel is not built, run make kernel KERNEL=$kernel"
@@ -54,6 +56,10 @@ pack_files() {
 		path=$PATH:/usr/sbin:/sbin
 	END
 	printf '%s\n' "$cmd" > "$root/tests/.cmd"
+	# Other modules than the kernel came with, for mutate.sh.
+	if [ -n "${MODULES-}" ]; then
+		mkdir "$root/tests/mod" && cp "$MODULES"/*.ko "$root/tests/mod/" || fail "cannot pack $MODULES"
+	fi
 	if [ "$on" != svm ]; then
 		mkdir -p "$root$PWD"
 		set -f
@@ -84,7 +90,7 @@ pack_files() {
 	if [ "$on" = svm ]; then
 		cat "$img"/tests.gz >> "$run/initrd" || fail "no tests are built, run make tests"
 	fi
-	exec 
+	exec 9>&-
 }
 
 args="nokaslr panic=-1 printk.time=1 printk.devkmsg=on console=ttyS0,115200"
@@ -114,7 +120,7 @@ start_bochs() {
 		set timeout=0
 		terminal_output serial
 		menuentry guest {
-			linux /bzImage $args tsc=reliable
+			linux /bzImage $args tsc=reliable tsc_early_khz=50000
 			initrd /initrd
 		}
 	END

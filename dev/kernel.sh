@@ -1,18 +1,22 @@
 #!/bin/sh
-# kernel.sh ours|stock: configure and build that kernel, its modules and the
-# part of its initrd that does not change from guest to guest.
+# kernel.sh ours|stock: configure and build that kernel, its modules, the test
+# modules and the part of its initrd that does not change from guest to guest.
+# With DEBUG=1 ours is the debug kernel, which has a tree of its own.
 . "$(dirname "$0")/lib.sh"
 
-kernel=${1:-ours}
-check_kernel "$kernel"
+pick_kernel "${1:-ours}"
 lock
 tree=$(tree_of "$kernel")
 
 # The stock objects are built first: ours starts from a copy of them.
-[ "$kernel" = stock ] || "$top/dev/kernel.sh" stock || exit 1
+[ "$kernel" != ours ] || "$top/dev/kernel.sh" stock || exit 1
 "$top/dev/tree.sh" "$kernel" || exit 1
 
 config=$top/dev/x86.config
+if [ "$kernel" = debug ]; then
+	config=$build/debug.config
+	cat "$top/dev/x86.config" "$top/dev/debug.config" > "$config" || die "cannot write to $build"
+fi
 configure() {
 	cmp -s "$config" "$tree/.config.from" && [ -f "$tree/.config" ] && return
 	say "configuring the $kernel kernel"
@@ -24,9 +28,12 @@ configure() {
 		got=$(sed -n "s/^$sym=//p" "$tree/.config")
 		[ "${got:-n}" = "$want" ] || echo "$sym is ${got:-n}, not $want"
 	done > "$log"
-	[ ! -s "$log" ] || { cat "$log" >&2; die "Kconfig did not take what dev/x86.config asks for, see above"; }
+	[ ! -s "$log" ] || { cat "$log" >&2; die "Kconfig did not take what dev/*.config ask for, see above"; }
 	cp "$config" "$tree/.config.from"
 }
+
+doorbell_src=$top/tools/testing/selftests/kvm/doorbell
+doorbell=$build/doorbell-$kernel
 
 compile() {
 	log=$logs/build-$kernel.log
@@ -34,6 +41,20 @@ compile() {
 		grep -E 'error|warning|Error|undefined' "$log" | head -n 20 >&2
 		die "the $kernel kernel does not build, see $log"
 	}
+}
+
+# The test modules, of links: what a build leaves must not get into the checkout,
+# and stock has no such directory.
+compile_doorbell() {
+	log=$logs/build-doorbell-$kernel.log
+	cmp -s "$stock/.source" "$doorbell/.source" || rm -rf "$doorbell"
+	mkdir -p "$doorbell" && find "$doorbell" -type l -exec rm {} + &&
+		ln -s "$doorbell_src"/* "$doorbell/" || die "cannot write to $build"
+	kmake "$tree" "$kernel" M="$doorbell" modules >"$log" 2>&1 || {
+		grep -E 'error|warning|Error|undefined' "$log" | head -n 20 >&2
+		die "the test modules do not build for the $kernel kernel, see $log"
+	}
+	cp "$stock/.source" "$doorbell/.source" || die "cannot write to $build"
 }
 
 install_new() { cmp -s "$1" "$2" || { cp "$1" "$2.new" && mv "$2.new" "$2"; } || die "cannot write $2"; }
@@ -44,6 +65,9 @@ pack() {
 	mkdir -p "$root/bin" "$root/tests/mod" || die "cannot write to $build"
 	for m in virt/lib/irqbypass.ko arch/x86/kvm/kvm.ko arch/x86/kvm/kvm-amd.ko arch/x86/kvm/kvm-intel.ko; do
 		cp "$tree/$m" "$root/tests/mod/" || die "the $kernel kernel has no module $m"
+	done
+	for m in doorbell irte; do
+		cp "$doorbell/$m.ko" "$root/tests/mod/" || die "the $kernel kernel has no module $m"
 	done
 	cp /bin/busybox "$root/tests/busybox" && ln -s ../tests/busybox "$root/bin/busybox" &&
 		ln -s busybox "$root/bin/sh" || die "no /bin/busybox; install busybox-static"
@@ -65,12 +89,13 @@ configure
 # stock does not change, so once is enough.
 stamp=$img/stock.built
 if [ "$kernel" = stock ]; then
-	now=$(cat "$stock/.source" "$config" "$top/dev/init" "$top/dev/kvm_modules" | cksum)
+	now=$(cat "$stock/.source" "$config" "$top/dev/init" "$top/dev/kvm_modules" "$doorbell_src"/* | cksum)
 	[ -f "$stamp" ] && [ "$(cat "$stamp")" = "$now" ] && exit 0
 	rm -f "$stamp"
 fi
 need_space 2000
-say "building the $kernel kernel$([ -f "$tree/vmlinux" ] || echo ' (5 to 10 minutes)')"
+say "building the $kernel kernel$([ -f "$tree/vmlinux" ] || echo ' (5 to 15 minutes)')"
 compile
+compile_doorbell
 pack
-[ "$kernel" = ours ] || echo "$now" > "$stamp"
+[ "$kernel" != stock ] || echo "$now" > "$stamp"

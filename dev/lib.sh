@@ -7,6 +7,7 @@ top=$(cd "$(dirname "$0")/.." && pwd) || exit 1
 build=$top/build
 stock=$build/stock	# the pristine source, configured and built in place
 linux=$build/linux	# the same with our series
+debug=$build/debug	# and once more, built with dev/debug.config
 img=$build/img
 logs=$build/logs
 tests=$build/tests
@@ -39,9 +40,12 @@ need_space() {
 		die "$build has $free MB free, $1 MB are needed; make room or move the checkout"
 }
 
-check_kernel() {
-	case $1 in
-	ours|stock) ;;
+# pick_kernel NAME: sets kernel= to that, or with DEBUG=1 to debug instead of ours
+pick_kernel() {
+	case $1${DEBUG:+ debug} in
+	ours|stock) kernel=$1 ;;
+	'ours debug') kernel=debug ;;
+	'stock debug') die "DEBUG=1 goes with KERNEL=ours only" ;;
 	*) die "KERNEL=$1 is unknown, use KERNEL=ours or KERNEL=stock" ;;
 	esac
 }
@@ -63,9 +67,15 @@ all_trailers() { # NAME
 	done
 }
 
-tree_of() { if [ "$1" = stock ]; then echo "$stock"; else echo "$linux"; fi; }
+tree_of() {
+	case $1 in
+	stock) echo "$stock" ;;
+	debug) echo "$debug" ;;
+	*) echo "$linux" ;;
+	esac
+}
 
-# kmake TREE ours|stock ARGS...: make there, with nothing that depends on when and where
+# kmake TREE ours|stock|debug ARGS...: make there, with nothing that depends on when and where
 kmake() {
 	tree_=$1 kernel_=$2
 	shift 2

@@ -3,8 +3,7 @@
 # a doorbell costs in the vmx guest.
 . "$(dirname "$0")/lib.sh"
 
-kernel=${KERNEL:-ours}
-check_kernel "$kernel"
+pick_kernel "${KERNEL:-ours}"
 
 # in_guest ON TIMEOUT CMD: progress and errors of CMD to stderr, the rest to stdout.
 in_guest() {

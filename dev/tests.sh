@@ -25,7 +25,8 @@ mkdir -p "$obj" "$tests" || die "cannot write to $build"
 {
 	make -s -C "$linux" ARCH=x86_64 headers &&
 	make -s -k -j"$(nproc)" -C "$linux/$kvm" OUTPUT="$obj" USERLDFLAGS=-static \
-		TEST_GEN_PROGS_x86_64="$progs" TEST_GEN_PROGS_EXTENDED_x86_64= TEST_PROGS_x86_64=
+		TEST_GEN_PROGS_x86_64="$progs" TEST_GEN_PROGS_EXTENDED_x86_64= TEST_PROGS_x86_64= \
+		TEST_GEN_MODS_DIR=
 } >"$log" 2>&1
 status=$?
 

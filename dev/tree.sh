@@ -1,6 +1,7 @@
 #!/bin/sh
 # tree.sh stock: unpack the kernel source into build/stock.
 # tree.sh ours: make build/linux from it, from patches/, cuts/ and our own files.
+# tree.sh debug: the same in build/debug.
 # tree.sh clean: remove build/, unless build/linux holds work.
 #
 # A topic is patches/NNNN-*.patch. The trailers of its message say what git
@@ -10,7 +11,8 @@
 . "$(dirname "$0")/lib.sh"
 
 what=${1:-ours}
-[ "$what" = clean ] || check_kernel "$what"
+[ "$what" != debug ] || linux=$debug
+name=${linux#"$top/"}
 lock
 
 # What git tracks in build/linux besides the files that the series touches:
@@ -32,7 +34,7 @@ find_source() {
 unpack() {
 	find_source
 	[ -f "$stock/.source" ] && [ "$(cat "$stock/.source")" = "$id" ] && return
-	[ ! -d "$stock" ] || [ ! -d "$linux" ] || check_clean
+	[ ! -d "$stock" ] || check_clean "$build/linux"
 	need_space 7000
 	say "unpacking $src"
 	rm -rf "$stock.new" && mkdir "$stock.new" || die "cannot write to $build"
@@ -51,7 +53,7 @@ unpack() {
 	# shellcheck disable=SC2086
 	(cd "$stock.new" && find $kvm_dirs -type f 2>/dev/null | sort) > "$stock.new/.kvm-files"
 	# Another source: what was made from the old one goes with it.
-	rm -rf "$stock" "$linux" "$img"/*-stock* "$img"/*-ours*
+	rm -rf "$stock" "$build/linux" "$debug" "$img"/*-stock* "$img"/*-ours* "$img"/*-debug*
 	echo "$id" > "$stock.new/.source"
 	mv "$stock.new" "$stock"
 }
@@ -65,15 +67,16 @@ git_asm() {
 }
 
 # Never throw away work: build/linux may hold edits that are not in patches/ yet.
-check_clean() {
-	[ -f "$linux/.git/series" ] || return 0
-	[ ! -e "$build/linux.updating" ] || return 0
+check_clean() { # TREE
+	[ -f "$1/.git/series" ] || return 0
+	[ ! -e "$1.updating" ] || return 0
+	of=${1#"$top/"}
 	# shellcheck disable=SC2046
-	set -- $(cat "$linux/.git/series")
-	[ "$(git_linux rev-parse HEAD)" = "$2" ] ||
-		die "build/linux has commits that are not in patches/; run make refresh, or git reset --hard $2 there"
-	git_linux diff --quiet HEAD ||
-		die "build/linux has edits that are not in patches/; commit them and run make refresh, or git checkout . there"
+	set -- "$1" $(cat "$1/.git/series")
+	[ "$(git -C "$1" rev-parse HEAD)" = "$3" ] ||
+		die "$of has commits that are not in patches/; run make refresh, or git reset --hard $3 there"
+	git -C "$1" diff --quiet HEAD ||
+		die "$of has edits that are not in patches/; commit them and run make refresh, or git checkout . there"
 }
 
 # check_ranges SED FILE: every command of the cut finds its lines, and every
@@ -161,7 +164,7 @@ assemble() {
 install_tree() {
 	if [ ! -d "$linux" ]; then
 		need_space 4000
-		say "copying build/stock to build/linux"
+		say "copying build/stock to $name"
 		rm -rf "$linux.new"
 		cp -a "$stock" "$linux.new" || die "could not copy $stock; is there space in $build?"
 		# The tools that make builds first note their absolute path. Were they built
@@ -169,7 +172,7 @@ install_tree() {
 		find "$linux.new/tools" -name '.*.cmd' -exec sed -i "s|$stock/|$linux/|g" {} +
 		mv "$linux.new" "$linux"
 	fi
-	: > "$build/linux.updating"
+	: > "$linux.updating"
 	git_asm ls-files > "$asm.files"
 	{ [ ! -d "$linux/.git" ] || git_linux ls-files; cat "$stock/.kvm-files"; } | sort -u | while read -r path; do
 		[ -e "$asm/$path" ] && continue
@@ -193,7 +196,7 @@ install_tree() {
 	git_linux reset -q
 	echo "$key $(git_linux rev-parse HEAD)" > "$linux/.git/series"
 	rm -rf "$asm" "$asm.files"
-	rm -f "$build/linux.updating"
+	rm -f "$linux.updating"
 }
 
 # Our files: those a topic adds, and selftests that no topic adds yet.
@@ -205,9 +208,9 @@ our_files() {
 }
 
 link_files() {
-	our_files | sort -u > "$build/links.new"
-	if [ -f "$build/links" ]; then
-		comm -23 "$build/links" "$build/links.new" | while read -r path; do
+	our_files | sort -u > "$linux.links.new"
+	if [ -f "$linux.links" ]; then
+		comm -23 "$linux.links" "$linux.links.new" | while read -r path; do
 			[ ! -L "$linux/$path" ] || rm "$linux/$path"
 			# A dropped Adds may uncover a stock file; assemble has put it back.
 			[ -e "$linux/$path" ] || ! git_linux cat-file -e "HEAD:$path" 2>/dev/null ||
@@ -218,29 +221,29 @@ link_files() {
 		[ -f "$top/$path" ] || die "a topic adds $path, but the checkout has no such file"
 		[ "$(readlink "$linux/$path")" = "$top/$path" ] && continue
 		[ ! -e "$linux/$path" ] || [ -L "$linux/$path" ] ||
-			die "build/linux/$path is a file, not a link to ours; move your edit to $path and remove it there"
+			die "$name/$path is a file, not a link to ours; move your edit to $path and remove it there"
 		mkdir -p "$linux/${path%/*}"
 		ln -sfn "$top/$path" "$linux/$path" || die "cannot write to $linux"
 		# An object of the stock file of that name may be newer than ours.
 		touch -c "$top/$path"
-	done < "$build/links.new"
-	mv "$build/links.new" "$build/links"
-	sed 's/^/\//' "$build/links" > "$linux/.git/info/exclude"
+	done < "$linux.links.new"
+	mv "$linux.links.new" "$linux.links"
+	sed 's/^/\//' "$linux.links" > "$linux/.git/info/exclude"
 }
 
 if [ "$what" = clean ]; then
-	check_clean
+	check_clean "$build/linux"
 	say "removing build/"
 	rm -rf "$build"
 	exit
 fi
 
 unpack
-[ "$what" = ours ] || exit 0
+[ "$what" != stock ] || exit 0
 
 # A tree from before the stock kernel was built has no objects: take it anew.
 if [ -f "$img/stock.built" ] && [ -d "$linux" ] && [ ! -f "$linux/.config" ] &&
-   (check_clean) 2>/dev/null; then
+   (check_clean "$linux") 2>/dev/null; then
 	rm -rf "$linux"
 fi
 
@@ -249,12 +252,12 @@ key=$({
 	cd "$top" && find patches cuts -type f -exec sha256sum {} + 2>/dev/null | sort -k 2
 } | sha256sum | cut -d ' ' -f 1)
 
-if [ ! -f "$linux/.git/series" ] || [ -e "$build/linux.updating" ] ||
+if [ ! -f "$linux/.git/series" ] || [ -e "$linux.updating" ] ||
    [ "$(cut -d ' ' -f 1 "$linux/.git/series")" != "$key" ]; then
-	check_clean
+	check_clean "$linux"
 	set -- "$top"/patches/[0-9]*.patch
 	[ -e "$1" ] || shift
-	say "assembling build/linux: $# topics"
+	say "assembling $name: $# topics"
 	assemble
 	install_tree
 fi

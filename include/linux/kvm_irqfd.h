@@ -15,7 +15,8 @@ struct kvm_irqfd_resampler;
 /**
  * enum kvm_irqfd_state - who may end an irqfd, see the head of eventfd.c
  * @KVM_IRQFD_NEW: being assigned; holds its eventfd, cannot be found
- * @KVM_IRQFD_LIVE: on kvm->irqfds.items, anybody may claim it
+ * @KVM_IRQFD_LIVE: on kvm->irqfds.items, anybody may claim it; once the VM is
+ *	released, whatever is live is claimed by that
  * @KVM_IRQFD_RETIRED: claimed, its claimer takes it down and frees it
  */
 enum kvm_irqfd_state {

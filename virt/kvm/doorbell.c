@@ -28,6 +28,7 @@
 #include <linux/kvm_host.h>
 #include <linux/bitops.h>
 #include <linux/log2.h>
+#include <linux/nospec.h>
 #include <linux/rhashtable.h>
 #include <linux/slab.h>
 #include <linux/unaligned.h>
@@ -52,10 +53,16 @@ static const struct rhashtable_params doorbell_params = {
 	.automatic_shrinking = true,
 };
 
-/* Where the doorbells of length @len stand in a site; negative if nowhere. */
+/*
+ * Where the doorbells of length @len stand in a site; negative if nowhere.  A
+ * deassign may ask for any length, and speculation must not index by it.
+ */
 static int doorbell_slot(u32 len)
 {
-	return !len || (len <= 8 && is_power_of_2(len)) ? fls(len) : -1;
+	if (len && (len > 8 || !is_power_of_2(len)))
+		return -1;
+
+	return array_index_nospec(fls(len), KVM_DOORBELL_SLOTS);
 }
 
 /*

@@ -145,6 +145,14 @@ static void irqfd_inject(struct kvm_kernel_irqfd *irqfd)
 		schedule_work(&irqfd->inject);
 }
 
+/* Once the VM is released, kvm_irqfd_release() has claimed all there are. */
+static bool irqfd_is_claimable(struct kvm_kernel_irqfd *irqfd)
+{
+	lockdep_assert_held(&irqfd->kvm->irqfds.lock);
+
+	return irqfd->state == KVM_IRQFD_LIVE && !irqfd->kvm->irqfds.released;
+}
+
 /*
  * The last reference to the eventfd's file goes.  Taking the irqfd off the wait
  * queue has to wait until the caller has dropped wqh.lock.
@@ -155,7 +163,7 @@ static void irqfd_hangup(struct kvm_kernel_irqfd *irqfd)
 	unsigned long flags;
 
 	spin_lock_irqsave(&kvm->irqfds.lock, flags);
-	if (irqfd->state == KVM_IRQFD_LIVE) {
+	if (irqfd_is_claimable(irqfd)) {
 		irqfd->state = KVM_IRQFD_RETIRED;
 		list_move_tail(&irqfd->link, &kvm->irqfds.hung_up);
 		queue_work(irqfd_hup_wq, &kvm->irqfds.hup_work);
@@ -225,13 +233,10 @@ static void irqfd_msi_route(struct kvm_kernel_irqfd *irqfd,
 	}
 }
 
-/* A failed add may leave a producer, which a route update may have used. */
+/* Some architectures leave the producer set when adding it has failed. */
 static void irqfd_unlist_bypassed(struct kvm_kernel_irqfd *irqfd)
 {
 	spin_lock_irq(&irqfd->kvm->irqfds.lock);
-	if (irqfd->producer)
-		kvm_arch_update_irqfd_routing(irqfd->kvm, irqfd->producer->irq,
-					      irqfd->gsi, false);
 	irqfd->producer = NULL;
 	list_del_init(&irqfd->bypassed);
 	spin_unlock_irq(&irqfd->kvm->irqfds.lock);
@@ -393,8 +398,7 @@ static void irqfd_arm(struct kvm_kernel_irqfd *irqfd, struct file *file)
 
 /*
  * Take what the eventfd has counted, as a signal would, and from then on leave
- * signals in its counter.  Nothing can queue the work any more, so what
- * flush_work() leaves is silence.
+ * signals in its counter.  Nothing can queue the work any more.
  */
 static void irqfd_disarm(struct kvm_kernel_irqfd *irqfd)
 {
@@ -402,7 +406,6 @@ static void irqfd_disarm(struct kvm_kernel_irqfd *irqfd)
 
 	eventfd_ctx_remove_wait_queue(irqfd->eventfd, &irqfd->wait, &count);
 	irqfd_stop_bypass(irqfd);
-	flush_work(&irqfd->inject);
 }
 
 static struct kvm_kernel_irqfd *irqfd_alloc(struct kvm *kvm, u32 gsi)
@@ -546,19 +549,30 @@ static int irqfd_assign(struct kvm *kvm, struct kvm_irqfd *args)
 	return 0;
 }
 
-/* Take down what the caller has claimed, all of it together. */
+/*
+ * Take down what the caller has claimed, all of it together.  No signal gets
+ * through any more before the first work is waited for: that may be long in an
+ * injection that sleeps.  After the last one there is silence.
+ */
 static void irqfds_retire(struct kvm *kvm, struct list_head *claimed)
 {
 	struct kvm_kernel_irqfd *irqfd, *next;
 
-	list_for_each_entry(irqfd, claimed, link)
+	list_for_each_entry(irqfd, claimed, link) {
 		irqfd_disarm(irqfd);
+		cond_resched();
+	}
+	list_for_each_entry(irqfd, claimed, link) {
+		flush_work(&irqfd->inject);
+		cond_resched();
+	}
 
 	kvm_irqfd_resampler_leave(kvm, claimed);
 
 	list_for_each_entry_safe(irqfd, next, claimed, link) {
 		irqfd_release_reservation(irqfd);
 		irqfd_free(irqfd);
+		cond_resched();
 	}
 
 	wake_up_all(&kvm->irqfds.retired);
@@ -599,7 +613,7 @@ static void irqfd_claim(struct kvm *kvm, struct eventfd_ctx *eventfd, u32 gsi,
 
 	spin_lock_irq(&kvm->irqfds.lock);
 	irqfd = irqfd_find(kvm, eventfd, gsi);
-	if (irqfd && irqfd->state == KVM_IRQFD_LIVE) {
+	if (irqfd && irqfd_is_claimable(irqfd)) {
 		irqfd->state = KVM_IRQFD_RETIRED;
 		list_move(&irqfd->link, claimed);
 	} else {
@@ -652,17 +666,16 @@ static void irqfds_hup_work(struct work_struct *work)
 
 /*
  * The VM's file is gone, so nobody assigns or deassigns any more.  Once all live
- * irqfds are claimed, EPOLLHUP finds nothing to claim either: what it has left
- * to its work is either being done, and waited for, or is done here.
+ * irqfds are claimed, by one flag as they may be many, EPOLLHUP finds nothing to
+ * claim either: what it has left to its work is either being done, and waited
+ * for, or is done here.
  */
 void kvm_irqfd_release(struct kvm *kvm)
 {
-	struct kvm_kernel_irqfd *irqfd;
 	LIST_HEAD(claimed);
 
 	spin_lock_irq(&kvm->irqfds.lock);
-	list_for_each_entry(irqfd, &kvm->irqfds.items, link)
-		irqfd->state = KVM_IRQFD_RETIRED;
+	kvm->irqfds.released = true;
 	list_splice_init(&kvm->irqfds.items, &claimed);
 	spin_unlock_irq(&kvm->irqfds.lock);
 

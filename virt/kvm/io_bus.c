@@ -164,7 +164,9 @@ static void io_bus_assert_held(struct kvm *kvm)
  *
  * The fast bus is the MMIO bus as seen by an exit that knows the address but
  * neither length nor value: it reaches doorbells of any length that no range
- * covers, and leaves all else to the MMIO bus.
+ * covers, and leaves all else to the MMIO bus.  Nor does that exit know whether
+ * memory has come to the address since it was last found to have none: what is
+ * written there belongs to memory, and the slow path will find that out.
  *
  * A covered doorbell is looked up twice, before and after the ranges that go
  * first.  If it has died in between, the write counts as one that came after
@@ -180,6 +182,8 @@ int kvm_io_bus_write(struct kvm_vcpu *vcpu, enum kvm_bus bus_idx, gpa_t addr,
 	io_bus_assert_held(vcpu->kvm);
 
 	if (bus_idx == KVM_FAST_MMIO_BUS) {
+		if (kvm_vcpu_gfn_to_memslot(vcpu, gpa_to_gfn(addr)))
+			return -EOPNOTSUPP;
 		r = doorbell_ring(vcpu, KVM_MMIO_BUS, addr, 0, NULL, &seq);
 		return r ? -EOPNOTSUPP : 0;
 	}
@@ -324,6 +328,16 @@ int kvm_io_bus_register_dev(struct kvm *kvm, enum kvm_bus bus_idx, gpa_t addr,
 	return 0;
 }
 
+/* Is the range asked first although the doorbell stands inside it? */
+static bool io_range_covers(const struct kvm_io_range *range,
+			    const struct kvm_doorbell *doorbell)
+{
+	gpa_t addr = doorbell->entry.key.addr;
+
+	return range->first < addr && addr <= range->last &&
+	       range->seq < doorbell->seq;
+}
+
 /* Does a range with a lower start, older than the doorbell, hold its address? */
 bool kvm_doorbell_is_covered(struct kvm_io_bus *io,
 			     const struct kvm_doorbell *doorbell)
@@ -340,19 +354,37 @@ bool kvm_doorbell_is_covered(struct kvm_io_bus *io,
 
 		if (range->reach < addr)
 			break;
-		if (range->last >= addr && range->seq < doorbell->seq &&
-		    range->dev)
+		if (range->dev && io_range_covers(range, doorbell))
 			return true;
 	}
 
 	return false;
 }
 
+/* The range is gone; doorbells that no other range covers ring at once again. */
+static void io_range_uncover(struct kvm_io_bus *io, u32 bus,
+			     const struct kvm_io_range *range)
+{
+	struct kvm_doorbell *doorbell, *next;
+
+	lockdep_assert_held(&io->lock);
+
+	list_for_each_entry_safe(doorbell, next, &io->covered, covered_link) {
+		/* There may be many, and many ranges to look at for each. */
+		cond_resched();
+		if (doorbell->entry.key.bus != bus ||
+		    !io_range_covers(range, doorbell) ||
+		    kvm_doorbell_is_covered(io, doorbell))
+			continue;
+		WRITE_ONCE(doorbell->covered, false);
+		list_del_init(&doorbell->covered_link);
+	}
+}
+
 /* Returns whether the device was there. */
 static bool io_range_remove(struct kvm_io_bus *io, u32 bus,
 			    struct kvm_io_device *dev)
 {
-	struct kvm_doorbell *doorbell, *next;
 	struct kvm_io_ranges *ranges;
 	unsigned int i;
 
@@ -368,14 +400,7 @@ static bool io_range_remove(struct kvm_io_bus *io, u32 bus,
 
 	WRITE_ONCE(ranges->range[i].dev, NULL);
 	io->nr_ranges[bus]--;
-
-	list_for_each_entry_safe(doorbell, next, &io->covered, covered_link) {
-		if (doorbell->entry.key.bus != bus ||
-		    kvm_doorbell_is_covered(io, doorbell))
-			continue;
-		WRITE_ONCE(doorbell->covered, false);
-		list_del_init(&doorbell->covered_link);
-	}
+	io_range_uncover(io, bus, &ranges->range[i]);
 
 	return true;
 }

@@ -206,6 +206,7 @@ void kvm_irqfd_resampler_leave(struct kvm *kvm, struct list_head *irqfds)
 
 	scoped_guard(mutex, &kvm->irqfds.resampler_lock) {
 		list_for_each_entry(irqfd, irqfds, link) {
+			cond_resched();
 			resampler = irqfd->resampler;
 			if (!resampler)
 				continue;

@@ -129,6 +129,25 @@ FACT(unknown_flags, "IOEV-3 unknown flags get EINVAL, even for a bad fd")
 	}
 }
 
+/* The bit is in KVM_IOEVENTFD_VALID_FLAG_MASK, but has no name. */
+FACT(flag_without_name, "IOEV-3 flag 0x10 is accepted and means nothing")
+{
+	int fd = kvm_new_eventfd();
+	int ret, count;
+
+	boot_doorbell_guest();
+	ret = __kvm_ioeventfd(vm, fd, MMIO_GPA, 4, 0, 0x10);
+	kvm_differs(!ret, "Flag 0x10 got errno %d", errno);
+	if (ret)
+		return;
+
+	guest_write(STORE(MMIO_GPA, 4, 1));
+	count = eventfd_take(fd);
+	kvm_differs(count == 1, "Flag 0x10: wanted count 1, got %d", count);
+	ret = __kvm_ioeventfd(vm, fd, MMIO_GPA, 4, 0, DEASSIGN);
+	kvm_differs(!ret, "Without the flag it is not the same, errno %d", errno);
+}
+
 FACT(any_length_value, "IOEV-1 length 0 with DATAMATCH gets EINVAL, even for a bad fd")
 {
 	vm = vm_create_barebones();
@@ -320,13 +339,33 @@ FACT(dup_deassigns, "GEN-6 a dup()ed fd is the same eventfd for deassign")
 	TEST_ASSERT_ERRNO(try(&pio, fd, ANY(4), DEASSIGN), ENOENT);
 }
 
-#define ZONES_GPA	0xe0000000ull
+/* Clear of the port that ucalls use. */
+#define FAR		0x2000
 
-static int register_zone(u64 gpa)
+static int try_zone(const struct bus *bus, int i)
 {
-	struct kvm_coalesced_mmio_zone zone = { .addr = gpa, .size = 8 };
+	struct kvm_coalesced_mmio_zone zone = {
+		.addr = bus->addr + FAR + i * 8,
+		.size = 8,
+		.pio = !!(bus->flags & PIO),
+	};
 
 	return __vm_ioctl(vm, KVM_REGISTER_COALESCED_MMIO, &zone);
+}
+
+static void remove_far_zone(const struct bus *bus, int i)
+{
+	kvm_vm_unregister_coalesced_io(vm, bus->addr + FAR + i * 8, 8, bus->flags & PIO);
+}
+
+/* Exactly as many zones fit. */
+static void fill_bus(const struct bus *bus, int nr_zones)
+{
+	int i;
+
+	for (i = 0; i < nr_zones; i++)
+		TEST_ASSERT(!try_zone(bus, i), "Zone %d got errno %d", i, errno);
+	TEST_ASSERT_ERRNO(try_zone(bus, i), ENOSPC);
 }
 
 /* There is no irqchip on the bus: all of NR_IOBUS_DEVS is the zones'. */
@@ -337,9 +376,63 @@ FACT(not_counted, "IOEV-12 doorbells do not count against the 1000 devices of a 
 	vm = vm_create_barebones();
 	for (i = 0; i < 100; i++)
 		assign(&mmio, i, 4);
-	for (i = 0; i < 1000; i++)
-		TEST_ASSERT(!register_zone(ZONES_GPA + i * 8), "Zone %d got errno %d", i, errno);
-	TEST_ASSERT_ERRNO(register_zone(ZONES_GPA + i * 8), ENOSPC);
+	fill_bus(&mmio, 1000);
+}
+
+/*
+ * T-60: ranges and doorbells are counted apart.  Older kernels take no doorbell
+ * either when the bus is full, although doorbells do not fill it.
+ */
+static void check_full_bus(const struct bus *bus, int nr_zones)
+{
+	int fd = kvm_new_eventfd();
+	int before = assign(bus, 8, 4);
+	int ret;
+
+	fill_bus(bus, nr_zones);
+	must_ring(before, bus_write(bus, 8, 4, 1));
+	ret = __kvm_ioeventfd(vm, fd, bus->addr, 4, 0, bus->flags);
+	kvm_differs(!ret, "The full bus takes no doorbell, errno %d", errno);
+
+	remove_far_zone(bus, 500);
+	if (ret)
+		kvm_assign_ioeventfd(vm, fd, bus->addr, 4, bus->flags);
+	must_ring(fd, bus_write(bus, 0, 4, 1));
+	must_exit(bus_write(bus, FAR + 500 * 8, 4, 1));
+	TEST_ASSERT_EQ(try_zone(bus, 500), 0);
+	TEST_ASSERT_ERRNO(try_zone(bus, nr_zones), ENOSPC);
+	must_stay(bus_write(bus, FAR + 500 * 8, 4, 1));
+	deassign(bus, before, 8, 4);
+	TEST_ASSERT_ERRNO(try_zone(bus, nr_zones), ENOSPC);
+}
+
+/* The IOAPIC is the one. */
+FACT(full_mmio, "IOEV-12 with an irqchip 999 zones fill the bus, and doorbells still fit, MMIO")
+{
+	boot_doorbell_guest();
+	check_full_bus(&mmio, 999);
+}
+
+/* The PIC has three ranges. */
+FACT(full_pio, "IOEV-12 with an irqchip 997 zones fill the bus, and doorbells still fit, PIO")
+{
+	boot_doorbell_guest();
+	check_full_bus(&pio, 997);
+}
+
+FACT(pit_counts, "IOEV-12 a PIT takes one device of the 1000, two with the speaker")
+{
+	struct kvm_pit_config config = { };
+	int i;
+
+	for (i = 0; i < 2; i++) {
+		vm = vm_create_barebones();
+		vm_create_irqchip(vm);
+		config.flags = i ? KVM_PIT_SPEAKER_DUMMY : 0;
+		vm_ioctl(vm, KVM_CREATE_PIT2, &config);
+		fill_bus(&pio, 996 - i);
+		kvm_vm_free(vm);
+	}
 }
 
 /*
@@ -526,6 +619,7 @@ BUS_FACT(any_length_neighbours, "IOEV-17 with length 0 only the exact start ring
 	}
 }
 
+/* T-6: of a length 0 that the bus keeps twice both must go, and only there. */
 BUS_FACT(any_length_again, "IOEV-13 with length 0 assign, deassign and assign again take effect")
 {
 	int fd, i, j;
@@ -713,6 +807,38 @@ SMOKE_FACT(sse_page_crossing, "IOEV-19 an SSE store across a page boundary is th
 	TEST_ASSERT_EQ(eventfd_take(fd), 1);
 }
 
+static void guest_locked_or(u64 gpa, u64 value, u64 unused)
+{
+	asm volatile("lock orl %1, (%0)" : : "r"(gpa), "r"((u32)value) : "memory");
+}
+
+static void guest_xchg(u64 gpa, u64 value, u64 unused)
+{
+	asm volatile("xchgl %1, (%0)" : : "r"(gpa), "r"((u32)value) : "memory");
+}
+
+/* Comes out as a read, and once that has been answered the doorbell rings. */
+static void check_read_then_ring(guest_fn_t fn)
+{
+	int fd = kvm_new_eventfd();
+
+	kvm_assign_ioeventfd(vm, fd, MMIO_GPA, 4, 0);
+	TEST_ASSERT_EQ(run_in_guest(fn, MMIO_GPA, 1, 0), 1);
+	TEST_ASSERT(!guest_exits[0].is_write && guest_exits[0].len == 4 &&
+		    guest_exits[0].addr == MMIO_GPA, "Wanted a read, got a %s",
+		    access_name(guest_exits[0]));
+	TEST_ASSERT_EQ(eventfd_take(fd), 1);
+	kvm_deassign_ioeventfd(vm, fd, MMIO_GPA, 4, 0);
+}
+
+/* Not with length 0: VMX would ring for the read and skip the rest. */
+FACT(locked, "IOEV-20 a locked instruction on a doorbell comes out as a read and then rings")
+{
+	boot_doorbell_guest();
+	check_read_then_ring(guest_locked_or);
+	check_read_then_ring(guest_xchg);
+}
+
 static const u32 outs_data[] = { 1, 2, 1, 3, 1 };
 
 static void guest_rep_outs(u64 port, u64 unused1, u64 unused2)
@@ -725,7 +851,7 @@ static void guest_rep_outs(u64 port, u64 unused1, u64 unused2)
 
 FACT(rep_outs, "IOEV-21 each element of a rep outs is an access")
 {
-	int one, all;
+	int one, two, all;
 
 	boot_doorbell_guest();
 	one = assign_value(&pio, 0, 4, 1);
@@ -735,6 +861,13 @@ FACT(rep_outs, "IOEV-21 each element of a rep outs is an access")
 		    "The wrong elements came out: %s, %s",
 		    access_name(guest_exits[0]), access_name(guest_exits[1]));
 	TEST_ASSERT_EQ(eventfd_take(one), 3);
+
+	two = assign_value(&pio, 0, 4, 2);
+	TEST_ASSERT_EQ(run_in_guest(guest_rep_outs, PORT, 0, 0), 1);
+	TEST_ASSERT(same_access(guest_exits[0], OUT(PORT, 4, 3)),
+		    "The wrong element came out: %s", access_name(guest_exits[0]));
+	TEST_ASSERT_EQ(eventfd_take(one), 3);
+	TEST_ASSERT_EQ(eventfd_take(two), 1);
 
 	all = assign(&pio, 8, 4);
 	TEST_ASSERT_EQ(run_in_guest(guest_rep_outs, PORT + 8, 0, 0), 0);
@@ -784,8 +917,6 @@ static void guest_ring_row(u64 is_pio, u64 addr, u64 nr)
 	}
 }
 
-/* Clear of the port that ucalls use. */
-#define ROW_OFFSET	0x2000
 #define ROW		1500
 #define STRIPES		4
 
@@ -798,15 +929,15 @@ BUS_FACT(many, "IOEV-12 1500 doorbells all ring, once each, until they are remov
 		fds[i] = kvm_new_eventfd();
 
 	for (i = 0; i < ROW; i++)
-		kvm_assign_ioeventfd(vm, fds[i % STRIPES], bus->addr + ROW_OFFSET + i * 4, 4,
+		kvm_assign_ioeventfd(vm, fds[i % STRIPES], bus->addr + FAR + i * 4, 4,
 				     bus->flags);
-	TEST_ASSERT_EQ(run_in_guest(guest_ring_row, bus->flags, bus->addr + ROW_OFFSET, ROW), 0);
+	TEST_ASSERT_EQ(run_in_guest(guest_ring_row, bus->flags, bus->addr + FAR, ROW), 0);
 	for (i = 0; i < STRIPES; i++)
 		TEST_ASSERT_EQ(eventfd_take(fds[i]), ROW / STRIPES);
 
 	for (i = 0; i < ROW; i++)
-		deassign(bus, fds[i % STRIPES], ROW_OFFSET + i * 4, 4);
-	TEST_ASSERT_EQ(run_in_guest(guest_ring_row, bus->flags, bus->addr + ROW_OFFSET, ROW), ROW);
+		deassign(bus, fds[i % STRIPES], FAR + i * 4, 4);
+	TEST_ASSERT_EQ(run_in_guest(guest_ring_row, bus->flags, bus->addr + FAR, ROW), ROW);
 	for (i = 0; i < STRIPES; i++)
 		must_be_silent(fds[i]);
 }
@@ -926,6 +1057,135 @@ BUS_FACT(vm_closed, "IOEV-11 the doorbell outlives the VM's fd while a vCPU runs
 	TEST_ASSERT_EQ(nr_guest_exits, 0);
 
 	must_ring(other, bus_write(bus, 4, 2, 1));
+}
+
+/* Doorbells of all kinds, on two buses, for one eventfd. */
+#define NR_SHARED	1000
+
+static void share_eventfd(int fd, u32 flags)
+{
+	const struct bus *bus;
+	u64 addr;
+	int i;
+
+	for (i = 0; i < NR_SHARED; i++) {
+		bus = i & 1 ? &mmio : &pio;
+		addr = bus->addr + FAR + i / 2 * 8;
+		if (i & 2)
+			kvm_ioeventfd(vm, fd, addr, i & 4, 0, bus->flags | flags);
+		else
+			kvm_ioeventfd(vm, fd, addr, 4, i, bus->flags | DATAMATCH | flags);
+	}
+}
+
+/* T-5: one of length 0 that is on two buses is still to be freed once. */
+FACT(vm_freed, "LIFE-1 an eventfd outlives a VM with 1000 doorbells for it, and serves another one")
+{
+	int fd = kvm_new_eventfd();
+	int i, j;
+
+	for (i = 0; i < 2; i++) {
+		boot_doorbell_guest();
+		share_eventfd(fd, 0);
+		for (j = NR_SHARED; j < NR_SHARED + 10; j++) {
+			TEST_ASSERT_EQ(try_zone(&pio, j), 0);
+			TEST_ASSERT_EQ(try_zone(&mmio, j), 0);
+		}
+		must_ring(fd, STORE(MMIO_GPA + FAR + 8, 4, 1));
+		kvm_vm_free(vm);
+
+		TEST_ASSERT_EQ(eventfd_take(fd), 0);
+		eventfd_add(fd, 5);
+		TEST_ASSERT_EQ(eventfd_take(fd), 5);
+	}
+}
+
+static int eventfd_id(int fd)
+{
+	char *path = strdup_printf("/proc/self/fdinfo/%d", fd);
+	FILE *info = fopen(path, "r");
+	char line[100];
+	int id = -1;
+
+	TEST_REQUIRE(info);
+	while (fgets(line, sizeof(line), info) && sscanf(line, "eventfd-id: %d", &id) != 1)
+		;
+	fclose(info);
+	free(path);
+	TEST_REQUIRE(id >= 0);
+	return id;
+}
+
+/* New eventfds get the lowest free ids. */
+static bool is_id_free(int id)
+{
+	int fds[100], i;
+	bool found = false;
+
+	for (i = 0; i < ARRAY_SIZE(fds); i++) {
+		fds[i] = kvm_new_eventfd();
+		found |= eventfd_id(fds[i]) == id;
+	}
+	while (i--)
+		close(fds[i]);
+	return found;
+}
+
+/*
+ * T-23: the id is free once the last reference to the eventfd has gone, unless
+ * somebody else takes it at once, who will not do so each time.
+ */
+static void check_references(bool deassign)
+{
+	int fd, id, i;
+
+	for (i = 0; i < 5; i++) {
+		boot_doorbell_guest();
+		fd = kvm_new_eventfd();
+		id = eventfd_id(fd);
+		share_eventfd(fd, 0);
+
+		/* What fails takes none. */
+		TEST_ASSERT_ERRNO(__kvm_ioeventfd(vm, fd, MMIO_GPA + FAR + 8, 4, 0, 0), EEXIST);
+		TEST_ASSERT_ERRNO(try(&mmio, fd, ANY(4), DEASSIGN), ENOENT);
+
+		if (deassign)
+			share_eventfd(fd, DEASSIGN);
+		close(fd);
+		if (!deassign) {
+			TEST_ASSERT(!is_id_free(id), "The eventfd has gone before its doorbells");
+			kvm_vm_free(vm);
+		}
+		if (is_id_free(id))
+			return;
+	}
+	TEST_FAIL("The eventfd has not gone with its doorbells");
+}
+
+FACT(vm_puts, "LIFE-2 doorbells keep a closed eventfd, and give it up when the VM goes")
+{
+	check_references(false);
+}
+
+FACT(deassign_puts, "LIFE-2 doorbells that are deassigned give up their eventfd")
+{
+	check_references(true);
+}
+
+/* T-20: the PIT takes its speaker off the bus even if it never was there. */
+FACT(pit_freed, "LIFE-3 a VM with a PIT without a speaker goes quietly")
+{
+	struct kvm_pit_config config = { };
+	int fd = kvm_new_eventfd();
+	int i;
+
+	for (i = 0; i < 3; i++) {
+		boot_doorbell_guest();
+		vm_ioctl(vm, KVM_CREATE_PIT2, &config);
+		kvm_assign_ioeventfd(vm, fd, 0x61, 0, PIO);
+		must_ring(fd, OUT(0x61, 1, 1));
+		kvm_vm_free(vm);
+	}
 }
 
 int main(int argc, char *argv[])

@@ -5,15 +5,12 @@
  * The ids in the names of the facts are those of the rules in
  * Documentation/virt/kvm/eventfd.rst.
  */
-#include <sys/syscall.h>
-
 #include "irq_guest.h"
 
 #define DEASSIGN	KVM_IRQFD_FLAG_DEASSIGN
 #define RESAMPLE	KVM_IRQFD_FLAG_RESAMPLE
 
 #define UNROUTED_GSI	100
-#define DOORBELL	0x500
 
 kvm_static_assert(KVM_IRQFD == 0x4020ae76);
 kvm_static_assert(sizeof(struct kvm_irqfd) == 32);
@@ -55,29 +52,6 @@ kvm_static_assert(KVM_CAP_SPLIT_IRQCHIP == 121);
 kvm_static_assert(KVM_CAP_X2APIC_API == 129);
 kvm_static_assert(KVM_CAP_MSI_DEVID == 131);
 kvm_static_assert(KVM_CAP_HYPERV_EVENTFD == 154);
-
-/* For what needs no guest. */
-static void create_vm_with_irqchip(void)
-{
-	vm = vm_create_barebones();
-	vm_create_irqchip(vm);
-}
-
-static int assign(u32 gsi)
-{
-	int fd = kvm_new_eventfd();
-
-	kvm_assign_irqfd(vm, gsi, fd);
-	return fd;
-}
-
-/* The usual irqfd: its MSI is in the IRR when write() returns. */
-static int boot_with_msi(void)
-{
-	boot();
-	set_route(MSI_ROUTE(MSI_GSI, VECTOR));
-	return assign(MSI_GSI);
-}
 
 /*
  * The ioctl.
@@ -172,17 +146,12 @@ FACT(split_resample, "IRQFD-3 RESAMPLE with a split irqchip gets EINVAL, even fo
 /* There is no guest: it is enough that the APIC accepts interrupts. */
 FACT(split_msi, "IRQFD-3 with a split irqchip an irqfd injects MSIs")
 {
-	struct kvm_lapic_state lapic;
-
 	vm = vm_create_barebones();
 	vm_enable_cap(vm, KVM_CAP_SPLIT_IRQCHIP, 24);
 	vcpu = __vm_vcpu_add(vm, 0);
-	vcpu_ioctl(vcpu, KVM_GET_LAPIC, &lapic);
-	*(u32 *)&lapic.regs[APIC_SPIV] |= APIC_SPIV_APIC_ENABLED;
-	vcpu_ioctl(vcpu, KVM_SET_LAPIC, &lapic);
-
+	enable_apic(vcpu, 0);
 	set_route(MSI_ROUTE(MSI_GSI, VECTOR));
-	eventfd_signal(assign(MSI_GSI));
+	eventfd_signal(new_irqfd(MSI_GSI));
 	TEST_ASSERT(in_irr(vcpu, VECTOR), "The signal did not inject");
 }
 
@@ -210,7 +179,7 @@ FACT(bad_resamplefd, "IRQFD-5 so does resamplefd, after the trigger and before E
 	TEST_ASSERT_ERRNO(__kvm_assign_resample_irqfd(vm, IOAPIC_GSI, new_pipe(), -1), EINVAL);
 	TEST_ASSERT_ERRNO(__kvm_assign_resample_irqfd(vm, IOAPIC_GSI, -1, new_pipe()), EBADF);
 
-	busy = assign(IOAPIC_GSI);
+	busy = new_irqfd(IOAPIC_GSI);
 	TEST_ASSERT_ERRNO(__kvm_assign_resample_irqfd(vm, IOAPIC_GSI, busy, -1), EBADF);
 
 	/* None of the failures has left anything behind. */
@@ -233,7 +202,7 @@ FACT(any_gsi, "IRQFD-7 any gsi is accepted, routed or not")
 
 	create_vm_with_irqchip();
 	for (i = 0; i < ARRAY_SIZE(gsis); i++) {
-		fd = assign(gsis[i]);
+		fd = new_irqfd(gsis[i]);
 		eventfd_signal(fd);
 		TEST_ASSERT_EQ(eventfd_take(fd), 0);
 		kvm_deassign_irqfd(vm, gsis[i], fd);
@@ -247,7 +216,7 @@ SMOKE_FACT(busy, "IRQFD-8 an eventfd in use, or its dup(), gets EBUSY, whatever 
 	int fd, resamplefd = kvm_new_eventfd();
 
 	create_vm_with_irqchip();
-	fd = assign(MSI_GSI);
+	fd = new_irqfd(MSI_GSI);
 	TEST_ASSERT_ERRNO(__kvm_irqfd(vm, MSI_GSI, fd, 0), EBUSY);
 	TEST_ASSERT_ERRNO(__kvm_irqfd(vm, IOAPIC_GSI, fd, 0), EBUSY);
 	TEST_ASSERT_ERRNO(__kvm_irqfd(vm, IOAPIC_GSI, dup(fd), 0), EBUSY);
@@ -271,7 +240,7 @@ FACT(busy_leaves_no_resampler, "IRQFD-8 EBUSY with RESAMPLE leaves no resampler 
 
 	boot();
 	program_pin(IOAPIC_GSI, VECTOR, EDGE);
-	fd = assign(IOAPIC_GSI);
+	fd = new_irqfd(IOAPIC_GSI);
 	TEST_ASSERT_ERRNO(__kvm_assign_resample_irqfd(vm, IOAPIC_GSI, fd, resamplefd), EBUSY);
 	pulse_line(IOAPIC_GSI);
 	take_irqs();
@@ -303,23 +272,9 @@ static void *wait_for_irqs(void *arg)
 {
 	struct waiter *waiter = arg;
 
-	WRITE_ONCE(waiter->tid, syscall(SYS_gettid));
+	WRITE_ONCE(waiter->tid, own_tid());
 	run_in_guest(guest_wait_irqs, VECTOR, waiter->nr, waiter->halt);
 	return NULL;
-}
-
-/* A vCPU that has halted is a thread that sleeps. */
-static bool is_asleep(pid_t tid)
-{
-	char path[64], state = '?';
-	FILE *file;
-
-	snprintf(path, sizeof(path), "/proc/self/task/%d/stat", tid);
-	file = fopen(path, "r");
-	TEST_ASSERT(file, "Cannot open %s", path);
-	TEST_ASSERT_EQ(fscanf(file, "%*d (%*[^)]) %c", &state), 1);
-	fclose(file);
-	return state == 'S';
 }
 
 static void check_waiting_vcpu(bool halt)
@@ -357,7 +312,7 @@ SMOKE_FACT(ioapic, "IRQFD-21 a signal pulses an edge triggered pin of the IOAPIC
 
 	boot();
 	program_pin(IOAPIC_GSI, VECTOR, EDGE);
-	fd = assign(IOAPIC_GSI);
+	fd = new_irqfd(IOAPIC_GSI);
 	for (i = 1; i <= 10; i++) {
 		eventfd_signal(fd);
 		TEST_ASSERT_EQ(eventfd_take(fd), 0);
@@ -373,7 +328,7 @@ static void check_pic(u32 gsi)
 
 	boot();
 	run_in_guest(guest_program_pics, 0, 0, 0);
-	fd = assign(gsi);
+	fd = new_irqfd(gsi);
 	for (i = 1; i <= 5; i++) {
 		eventfd_signal(fd);
 		wait_for_pic_pulse(gsi);
@@ -399,7 +354,7 @@ FACT(pic_and_ioapic, "ROUTE-3 a gsi below 16 reaches the PIC and the IOAPIC")
 	boot();
 	run_in_guest(guest_program_pics, 0, 0, 0);
 	program_pin(PIC_GSI, VECTOR, EDGE);
-	fd = assign(PIC_GSI);
+	fd = new_irqfd(PIC_GSI);
 	eventfd_signal(fd);
 	wait_for_pic_pulse(PIC_GSI);
 	wait_for_pulse(PIC_GSI, VECTOR);
@@ -413,7 +368,7 @@ FACT(one_gsi, "IRQFD-9 several eventfds on one gsi each inject")
 	int fds[3], i;
 
 	fds[0] = boot_with_msi();
-	fds[1] = assign(MSI_GSI);
+	fds[1] = new_irqfd(MSI_GSI);
 	fds[2] = kvm_new_eventfd();
 	kvm_assign_resample_irqfd(vm, MSI_GSI, fds[2], kvm_new_eventfd());
 	for (i = 0; i < 6; i++)
@@ -451,6 +406,7 @@ FACT(write_zero, "IRQFD-14 write(0) injects too and leaves the counter alone")
 }
 
 static int stop_pipe[2];
+static pid_t poller;
 
 static void *poll_until_stopped(void *arg)
 {
@@ -459,12 +415,16 @@ static void *poll_until_stopped(void *arg)
 		{ .fd = stop_pipe[0], .events = POLLIN },
 	};
 
+	WRITE_ONCE(poller, own_tid());
 	TEST_ASSERT_EQ(poll(fds, 2, -1), 1);
 	TEST_ASSERT_EQ(fds[0].revents, 0);
 	return NULL;
 }
 
-/* T-25 */
+/*
+ * T-25.  poll() looks at the counter without a lock before it sleeps, and could
+ * see it in the very moment between write() and KVM.
+ */
 SMOKE_FACT(consumed, "IRQFD-15 KVM consumes the signal: neither read() nor poll() sees it")
 {
 	int fd = boot_with_msi();
@@ -473,6 +433,7 @@ SMOKE_FACT(consumed, "IRQFD-15 KVM consumes the signal: neither read() nor poll(
 
 	TEST_ASSERT_EQ(pipe(stop_pipe), 0);
 	thread = spawn(poll_until_stopped, &fd);
+	wait_until(READ_ONCE(poller) && is_asleep(poller));
 	for (i = 1; i <= 50; i++) {
 		must_inject(fd, VECTOR);
 		TEST_ASSERT_EQ(irqs_taken(VECTOR), i);
@@ -533,19 +494,14 @@ FACT(presignalled_drained, "IRQFD-19 the next signal takes the old count along a
 	TEST_ASSERT_EQ(irqs_taken(VECTOR), 2);
 }
 
-static void guest_ring(u64 unused1, u64 unused2, u64 unused3)
-{
-	guest_outb(DOORBELL, 1);
-}
-
 SMOKE_FACT(loopback, "IRQFD-11 a doorbell on the irqfd's eventfd interrupts the guest, no exit")
 {
 	int fd = boot_with_msi();
 	int i;
 
-	kvm_assign_ioeventfd(vm, fd, DOORBELL, 1, KVM_IOEVENTFD_FLAG_PIO);
+	kvm_assign_ioeventfd(vm, fd, DOORBELL_PORT, 1, KVM_IOEVENTFD_FLAG_PIO);
 	for (i = 1; i <= 5; i++) {
-		TEST_ASSERT_EQ(run_in_guest(guest_ring, 0, 0, 0), 0);
+		TEST_ASSERT_EQ(run_in_guest(guest_kick, 0, 0, 0), 0);
 		TEST_ASSERT(in_irr(vcpu, VECTOR), "The doorbell did not interrupt");
 		take_irqs();
 		TEST_ASSERT_EQ(irqs_taken(VECTOR), i);
@@ -561,7 +517,7 @@ FACT(unrouted, "IRQFD-7 a signal to a gsi without a route is consumed and lost")
 	int fd;
 
 	boot();
-	fd = assign(UNROUTED_GSI);
+	fd = new_irqfd(UNROUTED_GSI);
 	eventfd_signal(fd);
 	TEST_ASSERT_EQ(eventfd_take(fd), 0);
 
@@ -577,7 +533,7 @@ FACT(routed_later, "IRQFD-7 a route that comes later takes effect without anothe
 	int fd;
 
 	boot();
-	fd = assign(UNROUTED_GSI);
+	fd = new_irqfd(UNROUTED_GSI);
 	set_route(MSI_ROUTE(UNROUTED_GSI, VECTOR));
 	must_inject(fd, VECTOR);
 	TEST_ASSERT_EQ(irqs_taken(VECTOR), 1);
@@ -740,17 +696,6 @@ FACT(deassign_flushes, "IRQFD-26 nothing that a signal has queued runs after dea
 	}
 }
 
-static bool stop_signalling;
-
-static void *keep_signalling(void *arg)
-{
-	while (!READ_ONCE(stop_signalling)) {
-		eventfd_signal(*(int *)arg);
-		sched_yield();
-	}
-	return NULL;
-}
-
 /* Signals without a pause, from another thread. */
 static void check_deassign_under_fire(u32 gsi)
 {
@@ -834,7 +779,7 @@ FACT(signal_then_close, "IRQFD-28 a signal right before close() is delivered")
 	boot();
 	program_pin(IOAPIC_GSI, VECTOR, EDGE);
 	for (i = 1; i <= 20; i++) {
-		fd = assign(IOAPIC_GSI);
+		fd = new_irqfd(IOAPIC_GSI);
 		eventfd_signal(fd);
 		close(fd);
 		wait_for_pulse(IOAPIC_GSI, VECTOR);
@@ -852,11 +797,11 @@ SMOKE_FACT(closed, "IRQFD-28 closing the last fd of the eventfd detaches the irq
 	int fd = boot_with_msi();
 	int quiet;
 
-	kvm_assign_ioeventfd(vm, fd, DOORBELL, 1, KVM_IOEVENTFD_FLAG_PIO);
+	kvm_assign_ioeventfd(vm, fd, DOORBELL_PORT, 1, KVM_IOEVENTFD_FLAG_PIO);
 	close(fd);
 
 	for (quiet = 0; quiet < 10; quiet++) {
-		TEST_ASSERT_EQ(run_in_guest(guest_ring, 0, 0, 0), 0);
+		TEST_ASSERT_EQ(run_in_guest(guest_kick, 0, 0, 0), 0);
 		usleep(1000);
 		if (!irr_is_empty(vcpu)) {
 			take_irqs();
@@ -872,7 +817,7 @@ FACT(closed_and_reused, "IRQFD-28 a new eventfd with the old number can be assig
 
 	for (i = 0; i < 20; i++) {
 		close(fd);
-		TEST_ASSERT_EQ(assign(MSI_GSI), fd);
+		TEST_ASSERT_EQ(new_irqfd(MSI_GSI), fd);
 		must_inject(fd, VECTOR);
 	}
 }
@@ -883,7 +828,7 @@ SMOKE_FACT(vm_closed, "IRQFD-30 closing the VM's fd detaches, though a vCPU is l
 
 	fds[0] = boot_with_msi();
 	for (i = 1; i < ARRAY_SIZE(fds); i++)
-		fds[i] = assign(MSI_GSI);
+		fds[i] = new_irqfd(MSI_GSI);
 
 	/* One of each kind. */
 	kvm_deassign_irqfd(vm, MSI_GSI, fds[1]);

@@ -6,6 +6,8 @@
 #ifndef SELFTEST_KVM_IRQ_GUEST_H
 #define SELFTEST_KVM_IRQ_GUEST_H
 
+#include <sys/syscall.h>
+
 #include "apic.h"
 #include "kvm_eventfd_util.h"
 
@@ -17,6 +19,10 @@
 
 #define IOAPIC_GPA	0xfec00000ull
 
+/* A port that is nobody's. */
+#define DOORBELL_PORT	0x500
+
+#define LDR		0xd0
 #define LVT0		0x350
 #define EFLAGS_IF	BIT(9)
 
@@ -56,6 +62,11 @@ static inline void guest_irq_handler(struct ex_regs *regs)
 		regs->rflags &= ~EFLAGS_IF;
 	if (!guest_defer_eoi)
 		guest_eoi(regs->vector, 0, 0);
+}
+
+static inline void guest_kick(u64 unused1, u64 unused2, u64 unused3)
+{
+	guest_outb(DOORBELL_PORT, 1);
 }
 
 /* Takes what is pending. */
@@ -114,15 +125,50 @@ static inline void guest_program_pics(u64 elcr, u64 unused1, u64 unused2)
 /*
  * The host.
  */
-static inline void boot(void)
+static inline void install_irq_handlers(void)
 {
 	int vector;
 
-	vm = vm_create_with_one_vcpu(&vcpu, guest_main);
-	virt_pg_map(vm, IOAPIC_GPA, IOAPIC_GPA);
 	for (vector = PIC_VECTOR; vector < 256; vector++)
 		vm_install_exception_handler(vm, vector, guest_irq_handler);
-	run_in_guest(guest_enable_apic, 0, 0, 0);
+}
+
+/* The tests' vcpu is the first one. */
+static inline void boot_vcpus(struct kvm_vcpu *vcpus[], int nr)
+{
+	vm = vm_create_with_vcpus(nr, guest_main, vcpus);
+	virt_pg_map(vm, IOAPIC_GPA, IOAPIC_GPA);
+	install_irq_handlers();
+	while (nr--) {
+		vcpu = vcpus[nr];
+		run_in_guest(guest_enable_apic, 0, 0, 0);
+	}
+}
+
+static inline void boot(void)
+{
+	boot_vcpus(&vcpu, 1);
+}
+
+/* For what needs no guest. */
+static inline void create_vm_with_irqchip(void)
+{
+	vm = vm_create_barebones();
+	vm_create_irqchip(vm);
+}
+
+/*
+ * For vCPUs that never run: an APIC in xAPIC mode that accepts interrupts, also
+ * those to any of the eight logical destinations that @logical_id has bits for.
+ */
+static inline void enable_apic(struct kvm_vcpu *vcpu, u8 logical_id)
+{
+	struct kvm_lapic_state lapic;
+
+	vcpu_ioctl(vcpu, KVM_GET_LAPIC, &lapic);
+	*(u32 *)&lapic.regs[APIC_SPIV] |= APIC_SPIV_APIC_ENABLED;
+	*(u32 *)&lapic.regs[LDR] = (u32)logical_id << 24;
+	vcpu_ioctl(vcpu, KVM_SET_LAPIC, &lapic);
 }
 
 static inline int irqs_taken(int vector)
@@ -188,29 +234,55 @@ static inline void must_inject(int fd, int vector)
 		},							\
 	})
 
-static inline int __set_route(struct kvm_irq_routing_entry entry, int nr)
+static inline int __set_routing(const struct kvm_irq_routing_entry *entries, u32 nr)
 {
-	struct {
-		struct kvm_irq_routing header;
-		struct kvm_irq_routing_entry entry;
-	} routing = {
-		.header.nr = nr,
-		.entry = entry,
-	};
+	size_t size = nr * sizeof(*entries);
+	struct kvm_irq_routing *routing = calloc(1, sizeof(*routing) + size);
+	int ret;
 
-	return __vm_ioctl(vm, KVM_SET_GSI_ROUTING, &routing.header);
+	TEST_ASSERT(routing, "calloc() failed");
+	routing->nr = nr;
+	memcpy(routing->entries, entries, size);
+	ret = __vm_ioctl(vm, KVM_SET_GSI_ROUTING, routing);
+	free(routing);
+	return ret;
+}
+
+static inline void set_routing(const struct kvm_irq_routing_entry *entries, u32 nr)
+{
+	TEST_ASSERT(!__set_routing(entries, nr), "KVM_SET_GSI_ROUTING got errno %d", errno);
+}
+
+static inline int __set_route(struct kvm_irq_routing_entry entry, u32 nr)
+{
+	return __set_routing(&entry, nr);
 }
 
 /* The one route there is. */
 static inline void set_route(struct kvm_irq_routing_entry entry)
 {
-	TEST_ASSERT(!__set_route(entry, 1), "KVM_SET_GSI_ROUTING got errno %d", errno);
+	set_routing(&entry, 1);
 }
 
 static inline void remove_routes(void)
 {
-	TEST_ASSERT(!__set_route((struct kvm_irq_routing_entry) { }, 0),
-		    "KVM_SET_GSI_ROUTING got errno %d", errno);
+	set_routing(NULL, 0);
+}
+
+static inline int new_irqfd(u32 gsi)
+{
+	int fd = kvm_new_eventfd();
+
+	kvm_assign_irqfd(vm, gsi, fd);
+	return fd;
+}
+
+/* The usual irqfd: its MSI is in the IRR when write() returns. */
+static inline int boot_with_msi(void)
+{
+	boot();
+	set_route(MSI_ROUTE(MSI_GSI, VECTOR));
+	return new_irqfd(MSI_GSI);
 }
 
 #define EDGE	0
@@ -259,6 +331,56 @@ static inline void pulse_line(u32 gsi)
 {
 	kvm_irq_line(vm, gsi, 1);
 	kvm_irq_line(vm, gsi, 0);
+}
+
+/* What the kernel tells of an eventfd's file. */
+static inline u64 eventfd_info(int fd, const char *field, int base)
+{
+	char path[64], line[128], *found = NULL;
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", fd);
+	file = fopen(path, "r");
+	TEST_ASSERT(file, "Cannot open %s", path);
+	while (!found && fgets(line, sizeof(line), file))
+		found = strstr(line, field);
+	fclose(file);
+	TEST_ASSERT(found, "There is no %s in %s", field, path);
+	return strtoull(found + strlen(field), NULL, base);
+}
+
+/*
+ * Other threads.
+ */
+static bool stop_signalling;
+
+/* An antagonist: signals without a pause. */
+static inline void *keep_signalling(void *arg)
+{
+	while (!READ_ONCE(stop_signalling)) {
+		eventfd_signal(*(int *)arg);
+		sched_yield();
+	}
+	return NULL;
+}
+
+static inline pid_t own_tid(void)
+{
+	return syscall(SYS_gettid);
+}
+
+/* A vCPU that has halted is a thread that sleeps. */
+static inline bool is_asleep(pid_t tid)
+{
+	char path[64], state = '?';
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/self/task/%d/stat", tid);
+	file = fopen(path, "r");
+	TEST_ASSERT(file, "Cannot open %s", path);
+	TEST_ASSERT_EQ(fscanf(file, "%*d (%*[^)]) %c", &state), 1);
+	fclose(file);
+	return state == 'S';
 }
 
 #endif /* SELFTEST_KVM_IRQ_GUEST_H */

@@ -1,0 +1,67 @@
+#!/bin/sh
+# mutate.sh [TEXT]: break the kernel code in one place after the other, as dev/mutations
+# says (only lines with TEXT), and see that the test that is named there notices.
+. "$(dirname "$0")/lib.sh"
+
+mutant=$build/mutant
+log=$logs/mutate
+unset DEBUG ICOUNT
+
+lock
+"$top/dev/kernel.sh" ours && "$top/dev/tests.sh" || exit 1
+
+# KVM's modules are built from a copy of their sources, with all else of build/linux.
+rm -rf "$mutant" && mkdir "$mutant" || die "cannot write to $build"
+tar -C "$linux" -chf - --exclude='*.o' --exclude='*.ko' --exclude='*.mod*' --exclude='.*.cmd' arch/x86/kvm virt/kvm |
+	tar -C "$mutant" -xf - || die "could not copy from $linux"
+build_modules() { kmake "$linux" ours M="$mutant/arch/x86/kvm" modules >"$log.build" 2>&1; }
+
+# in_guest ON COMMANDS: with these modules instead of ours
+in_guest() {
+	ON=$1 CMD=$2 KERNEL=ours MODULES=$mutant/arch/x86/kvm TIMEOUT=300 LOG=mutate.guest \
+		"$top/dev/guest.sh" >"$log.out" 2>&1
+}
+
+mutations() { sed '/^#/d; /^$/d' "$top/dev/mutations" | grep -F -- "$1"; }
+
+mutate() { # FILE SED
+	sed "$2" "$linux/$1" > "$mutant/$1" || die "sed does not understand $2"
+	! cmp -s "$linux/$1" "$mutant/$1" || { echo "changes nothing"; return 1; }
+	build_modules || { echo "does not build: $(grep -m 1 error "$log.build")"; return 1; }
+}
+
+# How the mutant died, in a few words.
+cause() { grep -m 1 -h -e '^not ok' -e '^error:' "$log.out" || echo "no fact of that name?"; }
+
+# A fact that fails, or is not there, without a mutation says nothing with one.
+baseline() { # ON TEXT
+	mutations "$2" | awk -F '|' -v on="$1" '$2 == on {
+		print "/tmp/tests/" $3 " \047" $4 "\047 || { echo \"error: not without a mutation: " $4 "\"; exit 1; }" }' |
+		sort -u > "$log.cmds"
+	[ -s "$log.cmds" ] || return 0
+	say "the facts without a mutation, on $1"
+	in_guest "$1" "$(cat "$log.cmds")" || die "$(cause), see $log.out"
+}
+
+build_modules || die "the modules do not build, see $log.build"
+for on in svm vmx; do baseline $on "${1-}"; done
+
+mutations "${1-}" > "$log.list"
+dead=0 bad=0
+while IFS='|' read -r file on test fact edit <&3; do
+	how="$file: $edit"
+	if ! why=$(mutate "$file" "$edit"); then
+		echo "STALE $how: $why"
+		bad=$((bad + 1))
+	elif in_guest "$on" "/tmp/tests/$test '$fact'"; then
+		echo "ALIVE $how: $test does not notice ($fact)"
+		bad=$((bad + 1))
+	else
+		echo "dead  $how: $(cause)"
+		dead=$((dead + 1))
+	fi
+	cp "$linux/$file" "$mutant/$file" || die "cannot write to $mutant"
+done 3< "$log.list"
+rm -rf "$mutant"
+echo "$dead mutations noticed, $bad not"
+[ "$bad" = 0 ] && [ "$dead" -gt 0 ]

@@ -1,0 +1,601 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The other end of an ioeventfd and of an irqfd, for tests: a device in the
+ * kernel, as vhost and VFIO are.
+ *
+ *           guest                 KVM                    /dev/kvm_doorbell
+ *       +-----------+        +-----------+             +-------------------+
+ *       |  write    |------->|  io_bus   |--ioeventfd->|  waiter           |
+ *       |  doorbell |        +-----------+             |                   |
+ *       |           |        +-----------+             |                   |
+ *       |  handler  |<-------|  irqchip  |<---irqfd----|  signaller        |
+ *       +-----------+        +-----------+             +-------------------+
+ *
+ * A waiter sits in an eventfd's wait queue, as vhost does: it is neither
+ * exclusive nor has it priority, and it leaves the count alone, unless asked to
+ * take it.  A signaller calls eventfd_signal() from the context that a test
+ * asks for, above all from hard irq, where userspace cannot get.  A producer
+ * offers KVM an interrupt to post in place of the eventfd.
+ *
+ * Path:     eventfd_signal() -> waiter_wakeup() -> waiter_take(), if it takes
+ *           hrtimer -> signaller_expired() -> eventfd_signal() -> irqfd
+ *
+ * Context:  waiter_wakeup() runs under the eventfd's wqh.lock, interrupts off,
+ *           possibly in hard irq.  signaller_expired() runs in hard irq or in
+ *           softirq and says so if it does not.  The producer's callbacks run
+ *           under irq_bypass's mutex.  None of them takes a lock of this file.
+ *
+ * Locks:    doorbell_file.lock guards the objects of an open file, from the
+ *           birth of each to its end; -> wqh.lock, -> irq_bypass's mutex.
+ *
+ * Life:     Objects belong to the open file, and that holds the module.
+ *           object_end() first stops what can call into the object and waits
+ *           for what is under way, and only then drops the eventfd and frees.
+ *           An object holds the eventfd's context and not its file, as KVM
+ *           does: the wait queue and the count outlive the file, so that
+ *           EPOLLHUP has only to be counted.
+ *
+ * Limits:   This is for root, and for tests.  Whatever it is asked for, it does
+ *           not stop the machine: one signaller sends no more than
+ *           DOORBELL_MAX_SIGNALS at a time, the next comes DOORBELL_MIN_USECS
+ *           after it is done, and there are MAX_SIGNALLERS at most.
+ */
+
+#include <linux/cleanup.h>
+#include <linux/completion.h>
+#include <linux/eventfd.h>
+#include <linux/file.h>
+#include <linux/fs.h>
+#include <linux/hrtimer.h>
+#include <linux/irqbypass.h>
+#include <linux/miscdevice.h>
+#include <linux/module.h>
+#include <linux/mutex.h>
+#include <linux/poll.h>
+#include <linux/slab.h>
+#include <linux/uaccess.h>
+#include <linux/wait.h>
+#include <linux/workqueue.h>
+#include <linux/xarray.h>
+
+#include "doorbell.h"
+
+#define MAX_OBJECTS	256
+#define MAX_SIGNALLERS	16
+
+static atomic_t nr_signallers;
+
+/**
+ * struct doorbell_file - an open file
+ * @lock: guards @objects and each object's existence
+ * @objects: by id
+ */
+struct doorbell_file {
+	struct mutex lock;
+	struct xarray objects;
+};
+
+/**
+ * struct object - what waiter, signaller and producer have in common
+ * @eventfd: a reference
+ * @stop: once this returns, nothing else looks at the object
+ * @counts: by enum doorbell_counter
+ *
+ * It is the first member of each of them, so that kfree() frees all.
+ */
+struct object {
+	struct eventfd_ctx *eventfd;
+	void (*stop)(struct object *object);
+	atomic64_t counts[DOORBELL_NR_COUNTERS];
+};
+
+struct waiter {
+	struct object object;
+	wait_queue_head_t *wqh;
+	wait_queue_entry_t wait;
+	poll_table pt;
+	bool takes;
+	struct work_struct take;
+};
+
+struct signaller {
+	struct object object;
+	struct hrtimer timer;
+	enum doorbell_context context;
+	u32 nr;
+	ktime_t period;
+	struct completion done;
+};
+
+struct producer {
+	struct object object;
+	struct irq_bypass_producer bypass;
+	int error;
+};
+
+static void object_inc(struct object *object, enum doorbell_counter counter)
+{
+	atomic64_inc(&object->counts[counter]);
+}
+
+/*
+ * Waiters.
+ */
+static int waiter_wakeup(wait_queue_entry_t *wait, unsigned int mode, int sync,
+			 void *key)
+{
+	struct waiter *waiter = container_of(wait, struct waiter, wait);
+	__poll_t events = key_to_poll(key);
+
+	if (events & EPOLLIN) {
+		object_inc(&waiter->object, DOORBELL_SIGNALS);
+		if (waiter->takes)
+			schedule_work(&waiter->take);
+	}
+
+	if (events & EPOLLHUP)
+		object_inc(&waiter->object, DOORBELL_HANGUPS);
+
+	return 0;
+}
+
+/* A writer that waits for room is not woken; nobody fills an eventfd here. */
+static void waiter_take(struct work_struct *work)
+{
+	struct waiter *waiter = container_of(work, struct waiter, take);
+	u64 count;
+
+	spin_lock_irq(&waiter->wqh->lock);
+	eventfd_ctx_do_read(waiter->object.eventfd, &count);
+	spin_unlock_irq(&waiter->wqh->lock);
+
+	atomic64_add(count, &waiter->object.counts[DOORBELL_TAKEN]);
+}
+
+static void waiter_queue_wait(struct file *file, wait_queue_head_t *wqh,
+			      poll_table *pt)
+{
+	struct waiter *waiter = container_of(pt, struct waiter, pt);
+
+	waiter->wqh = wqh;
+	add_wait_queue(wqh, &waiter->wait);
+}
+
+/* Out of the queue nothing queues the work, and then that is waited for. */
+static void waiter_stop(struct object *object)
+{
+	struct waiter *waiter = container_of(object, struct waiter, object);
+
+	remove_wait_queue(waiter->wqh, &waiter->wait);
+	cancel_work_sync(&waiter->take);
+}
+
+static struct object *waiter_create(void __user *argp)
+{
+	struct waiter *waiter __free(kfree) = NULL;
+	struct doorbell_wait args;
+	struct eventfd_ctx *eventfd;
+
+	if (copy_from_user(&args, argp, sizeof(args)))
+		return ERR_PTR(-EFAULT);
+	if (args.flags & ~DOORBELL_WAIT_TAKE)
+		return ERR_PTR(-EINVAL);
+
+	waiter = kzalloc(sizeof(*waiter), GFP_KERNEL);
+	if (!waiter)
+		return ERR_PTR(-ENOMEM);
+
+	CLASS(fd, f)(args.fd);
+	if (fd_empty(f))
+		return ERR_PTR(-EBADF);
+
+	/* From here on it is known that poll will queue the wait entry. */
+	eventfd = eventfd_ctx_fileget(fd_file(f));
+	if (IS_ERR(eventfd))
+		return ERR_CAST(eventfd);
+
+	waiter->object.eventfd = eventfd;
+	waiter->object.stop = waiter_stop;
+	waiter->takes = args.flags & DOORBELL_WAIT_TAKE;
+	INIT_WORK(&waiter->take, waiter_take);
+	init_waitqueue_func_entry(&waiter->wait, waiter_wakeup);
+	init_poll_funcptr(&waiter->pt, waiter_queue_wait);
+
+	/* What was signalled before is taken, though it was no signal to us. */
+	if (vfs_poll(fd_file(f), &waiter->pt) & EPOLLIN && waiter->takes)
+		schedule_work(&waiter->take);
+
+	return &no_free_ptr(waiter)->object;
+}
+
+/*
+ * Signallers.
+ */
+static void signaller_send(struct signaller *signaller)
+{
+	u32 i;
+
+	for (i = 0; i < signaller->nr; i++) {
+		eventfd_signal(signaller->object.eventfd);
+		object_inc(&signaller->object, DOORBELL_SIGNALS);
+	}
+}
+
+/* On PREEMPT_RT no hard irq can signal an eventfd: a thread does it for it. */
+static bool context_is(enum doorbell_context context)
+{
+	switch (context) {
+	case DOORBELL_SOFTIRQ:
+		return in_serving_softirq() && !in_hardirq();
+	case DOORBELL_HARDIRQ:
+		return in_hardirq() || IS_ENABLED(CONFIG_PREEMPT_RT);
+	default:
+		return in_task();
+	}
+}
+
+/* The period starts when all is sent, so that something else gets done, too. */
+static enum hrtimer_restart signaller_expired(struct hrtimer *timer)
+{
+	struct signaller *signaller =
+		container_of(timer, struct signaller, timer);
+
+	WARN_ON_ONCE(!context_is(signaller->context));
+	signaller_send(signaller);
+
+	if (!signaller->period) {
+		complete(&signaller->done);
+		return HRTIMER_NORESTART;
+	}
+
+	hrtimer_forward_now(timer, signaller->period);
+
+	return HRTIMER_RESTART;
+}
+
+static void signaller_stop(struct object *object)
+{
+	struct signaller *signaller =
+		container_of(object, struct signaller, object);
+
+	hrtimer_cancel(&signaller->timer);
+	atomic_dec(&nr_signallers);
+}
+
+/*
+ * Without _HARD this mode is hard irq as well, but for PREEMPT_RT, and lockdep
+ * takes it for what it stands for: the interrupt handler of a device.
+ */
+static enum hrtimer_mode signaller_mode(struct signaller *signaller)
+{
+	return signaller->context == DOORBELL_SOFTIRQ ? HRTIMER_MODE_REL_SOFT :
+							HRTIMER_MODE_REL;
+}
+
+static void signaller_start(struct signaller *signaller)
+{
+	hrtimer_start(&signaller->timer, signaller->period,
+		      signaller_mode(signaller));
+}
+
+/* Not started yet; a @usecs of 0 is once only. */
+static struct signaller *signaller_alloc(int fd, u32 context, u32 nr, u32 usecs)
+{
+	struct signaller *signaller;
+	struct eventfd_ctx *eventfd;
+
+	eventfd = eventfd_ctx_fdget(fd);
+	if (IS_ERR(eventfd))
+		return ERR_CAST(eventfd);
+
+	signaller = kzalloc(sizeof(*signaller), GFP_KERNEL);
+	if (!signaller || !atomic_add_unless(&nr_signallers, 1, MAX_SIGNALLERS)) {
+		eventfd_ctx_put(eventfd);
+		kfree(signaller);
+		return ERR_PTR(signaller ? -EBUSY : -ENOMEM);
+	}
+
+	signaller->object.eventfd = eventfd;
+	signaller->object.stop = signaller_stop;
+	signaller->context = context;
+	signaller->nr = nr;
+	signaller->period = ns_to_ktime((u64)usecs * NSEC_PER_USEC);
+	init_completion(&signaller->done);
+	hrtimer_init(&signaller->timer, CLOCK_MONOTONIC, signaller_mode(signaller));
+	signaller->timer.function = signaller_expired;
+
+	return signaller;
+}
+
+static struct object *storm_create(void __user *argp)
+{
+	struct doorbell_storm args;
+	struct signaller *signaller;
+
+	if (copy_from_user(&args, argp, sizeof(args)))
+		return ERR_PTR(-EFAULT);
+	if (args.context != DOORBELL_SOFTIRQ && args.context != DOORBELL_HARDIRQ)
+		return ERR_PTR(-EINVAL);
+	if (args.usecs < DOORBELL_MIN_USECS || args.usecs > DOORBELL_MAX_USECS)
+		return ERR_PTR(-EINVAL);
+
+	signaller = signaller_alloc(args.fd, args.context, 1, args.usecs);
+	if (IS_ERR(signaller))
+		return ERR_CAST(signaller);
+
+	signaller_start(signaller);
+
+	return &signaller->object;
+}
+
+/*
+ * Producers.
+ */
+#if IS_REACHABLE(CONFIG_IRQ_BYPASS_MANAGER)
+static struct producer *to_producer(struct irq_bypass_producer *prod)
+{
+	return container_of(prod, struct producer, bypass);
+}
+
+static int producer_add_consumer(struct irq_bypass_producer *prod,
+				 struct irq_bypass_consumer *cons)
+{
+	object_inc(&to_producer(prod)->object, DOORBELL_ADDED);
+
+	return -to_producer(prod)->error;
+}
+
+static void producer_del_consumer(struct irq_bypass_producer *prod,
+				  struct irq_bypass_consumer *cons)
+{
+	object_inc(&to_producer(prod)->object, DOORBELL_DELETED);
+}
+
+static void producer_stop_irq(struct irq_bypass_producer *prod)
+{
+	object_inc(&to_producer(prod)->object, DOORBELL_STOPPED);
+}
+
+static void producer_start_irq(struct irq_bypass_producer *prod)
+{
+	object_inc(&to_producer(prod)->object, DOORBELL_STARTED);
+}
+
+/* The callbacks run under the mutex that this takes. */
+static void producer_stop(struct object *object)
+{
+	struct producer *producer = container_of(object, struct producer, object);
+
+	irq_bypass_unregister_producer(&producer->bypass);
+}
+
+/* The token is the eventfd's context, and cannot be anyone else's meanwhile. */
+static int producer_register(struct producer *producer, int irq)
+{
+	struct irq_bypass_producer *bypass = &producer->bypass;
+
+	producer->object.stop = producer_stop;
+	bypass->token = producer->object.eventfd;
+	bypass->irq = irq;
+	bypass->add_consumer = producer_add_consumer;
+	bypass->del_consumer = producer_del_consumer;
+	bypass->stop = producer_stop_irq;
+	bypass->start = producer_start_irq;
+
+	return irq_bypass_register_producer(bypass);
+}
+#else
+static int producer_register(struct producer *producer, int irq)
+{
+	return -EOPNOTSUPP;
+}
+#endif /* CONFIG_IRQ_BYPASS_MANAGER */
+
+static struct object *producer_create(void __user *argp)
+{
+	struct producer *producer __free(kfree) = NULL;
+	struct doorbell_producer args;
+	struct eventfd_ctx *eventfd;
+	int r;
+
+	if (copy_from_user(&args, argp, sizeof(args)))
+		return ERR_PTR(-EFAULT);
+	if (args.error > MAX_ERRNO)
+		return ERR_PTR(-EINVAL);
+
+	producer = kzalloc(sizeof(*producer), GFP_KERNEL);
+	if (!producer)
+		return ERR_PTR(-ENOMEM);
+
+	eventfd = eventfd_ctx_fdget(args.fd);
+	if (IS_ERR(eventfd))
+		return ERR_CAST(eventfd);
+
+	producer->object.eventfd = eventfd;
+	producer->error = args.error;
+	r = producer_register(producer, args.irq);
+	if (r) {
+		eventfd_ctx_put(eventfd);
+		return ERR_PTR(r);
+	}
+
+	return &no_free_ptr(producer)->object;
+}
+
+/*
+ * The file.
+ */
+static void object_end(struct object *object)
+{
+	object->stop(object);
+	eventfd_ctx_put(object->eventfd);
+}
+
+static int object_add(struct doorbell_file *file, struct object *object)
+{
+	u32 id;
+	int r;
+
+	if (IS_ERR(object))
+		return PTR_ERR(object);
+
+	r = xa_alloc(&file->objects, &id, object, XA_LIMIT(0, MAX_OBJECTS - 1),
+		     GFP_KERNEL);
+	if (!r)
+		return id;
+
+	object_end(object);
+	kfree(object);
+
+	return r;
+}
+
+static int object_ring(struct doorbell_file *file, unsigned long id)
+{
+	struct object *object = xa_load(&file->objects, id);
+
+	if (!object)
+		return -ENOENT;
+	if (object->stop != waiter_stop)
+		return -EINVAL;
+
+	object_inc(object, DOORBELL_SIGNALS);
+
+	return 0;
+}
+
+static int object_read_counts(struct doorbell_file *file, void __user *argp,
+			      bool end)
+{
+	struct doorbell_counts args;
+	struct object *object;
+	int i;
+
+	if (copy_from_user(&args, argp, sizeof(args)))
+		return -EFAULT;
+
+	object = xa_load(&file->objects, args.id);
+	if (!object)
+		return -ENOENT;
+
+	if (end) {
+		xa_erase(&file->objects, args.id);
+		object_end(object);
+	}
+
+	for (i = 0; i < DOORBELL_NR_COUNTERS; i++)
+		args.counts[i] = atomic64_read(&object->counts[i]);
+	if (end)
+		kfree(object);
+
+	return copy_to_user(argp, &args, sizeof(args)) ? -EFAULT : 0;
+}
+
+/* Is not an object of the file: it is gone when this returns. */
+static int doorbell_signal(void __user *argp)
+{
+	struct doorbell_signal args;
+	struct signaller *signaller;
+
+	if (copy_from_user(&args, argp, sizeof(args)))
+		return -EFAULT;
+	if (args.context > DOORBELL_HARDIRQ)
+		return -EINVAL;
+	if (!args.nr || args.nr > DOORBELL_MAX_SIGNALS)
+		return -EINVAL;
+
+	signaller = signaller_alloc(args.fd, args.context, args.nr, 0);
+	if (IS_ERR(signaller))
+		return PTR_ERR(signaller);
+
+	if (args.context == DOORBELL_PROCESS) {
+		signaller_send(signaller);
+	} else {
+		signaller_start(signaller);
+		wait_for_completion(&signaller->done);
+	}
+
+	object_end(&signaller->object);
+	kfree(signaller);
+
+	return 0;
+}
+
+static long doorbell_ioctl(struct file *filep, unsigned int ioctl,
+			   unsigned long arg)
+{
+	struct doorbell_file *file = filep->private_data;
+	void __user *argp = (void __user *)arg;
+
+	if (ioctl == DOORBELL_SIGNAL)
+		return doorbell_signal(argp);
+
+	guard(mutex)(&file->lock);
+
+	switch (ioctl) {
+	case DOORBELL_WAIT:
+		return object_add(file, waiter_create(argp));
+	case DOORBELL_STORM:
+		return object_add(file, storm_create(argp));
+	case DOORBELL_PRODUCER:
+		return object_add(file, producer_create(argp));
+	case DOORBELL_RING:
+		return object_ring(file, arg);
+	case DOORBELL_COUNT:
+	case DOORBELL_END:
+		return object_read_counts(file, argp, ioctl == DOORBELL_END);
+	default:
+		return -ENOTTY;
+	}
+}
+
+static int doorbell_open(struct inode *inode, struct file *filep)
+{
+	struct doorbell_file *file = kzalloc(sizeof(*file), GFP_KERNEL);
+
+	if (!file)
+		return -ENOMEM;
+
+	mutex_init(&file->lock);
+	xa_init_flags(&file->objects, XA_FLAGS_ALLOC);
+	filep->private_data = file;
+
+	return 0;
+}
+
+/* Nobody is in an ioctl any more. */
+static int doorbell_release(struct inode *inode, struct file *filep)
+{
+	struct doorbell_file *file = filep->private_data;
+	struct object *object;
+	unsigned long id;
+
+	xa_for_each(&file->objects, id, object) {
+		object_end(object);
+		kfree(object);
+	}
+	xa_destroy(&file->objects);
+	kfree(file);
+
+	return 0;
+}
+
+static const struct file_operations doorbell_fops = {
+	.owner = THIS_MODULE,
+	.open = doorbell_open,
+	.release = doorbell_release,
+	.unlocked_ioctl = doorbell_ioctl,
+	.compat_ioctl = compat_ptr_ioctl,
+	.llseek = noop_llseek,
+};
+
+static struct miscdevice doorbell_device = {
+	.minor = MISC_DYNAMIC_MINOR,
+	.name = DOORBELL_DEVICE,
+	.fops = &doorbell_fops,
+};
+
+module_misc_device(doorbell_device);
+
+MODULE_DESCRIPTION("Test device for irqfd and ioeventfd: waits for eventfds and signals them");
+MODULE_LICENSE("GPL");

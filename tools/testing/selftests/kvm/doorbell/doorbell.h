@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * /dev/kvm_doorbell, what it shares with the tests; see doorbell.c.
+ *
+ * An object belongs to the open file that made it.  The ioctls that make one
+ * return its id, and DOORBELL_END or the end of the file takes it away.
+ */
+#ifndef SELFTEST_KVM_DOORBELL_H
+#define SELFTEST_KVM_DOORBELL_H
+
+#include <linux/ioctl.h>
+#include <linux/types.h>
+
+#define DOORBELL_DEVICE		"kvm_doorbell"
+
+/* Where eventfd_signal() is called. */
+enum doorbell_context {
+	DOORBELL_PROCESS,
+	DOORBELL_SOFTIRQ,
+	DOORBELL_HARDIRQ,
+};
+
+/* Take the eventfd's count, from a work item. */
+#define DOORBELL_WAIT_TAKE	1
+
+struct doorbell_wait {
+	__s32 fd;
+	__u32 flags;
+};
+
+#define DOORBELL_MAX_SIGNALS	1000
+
+struct doorbell_signal {
+	__s32 fd;
+	__u32 context;
+	__u32 nr;
+};
+
+#define DOORBELL_MIN_USECS	20
+#define DOORBELL_MAX_USECS	1000000
+
+struct doorbell_storm {
+	__s32 fd;
+	__u32 context;
+	__u32 usecs;
+};
+
+/* With @error, not 0, that producer wants no consumer and gives that errno. */
+struct doorbell_producer {
+	__s32 fd;
+	__s32 irq;
+	__u32 error;
+};
+
+enum doorbell_counter {
+	/* A waiter: woken or rung; a storm: sent. */
+	DOORBELL_SIGNALS,
+	/* A waiter: EPOLLHUP; what it took, if it takes. */
+	DOORBELL_HANGUPS,
+	DOORBELL_TAKEN,
+	/* A producer: calls of add_consumer() and so on. */
+	DOORBELL_ADDED,
+	DOORBELL_DELETED,
+	DOORBELL_STOPPED,
+	DOORBELL_STARTED,
+	DOORBELL_NR_COUNTERS,
+};
+
+struct doorbell_counts {
+	__u32 id;
+	__u32 pad;
+	__u64 counts[DOORBELL_NR_COUNTERS];
+};
+
+/* These return an id. */
+#define DOORBELL_WAIT		_IOW(0xDB, 0x80, struct doorbell_wait)
+#define DOORBELL_STORM		_IOW(0xDB, 0x81, struct doorbell_storm)
+#define DOORBELL_PRODUCER	_IOW(0xDB, 0x82, struct doorbell_producer)
+
+/* Returns when all are sent. */
+#define DOORBELL_SIGNAL		_IOW(0xDB, 0x83, struct doorbell_signal)
+
+/* By hand, what a waiter counts: the argument is its id. */
+#define DOORBELL_RING		_IO(0xDB, 0x84)
+
+/* Fill in the counts; those of an END are final. */
+#define DOORBELL_COUNT		_IOWR(0xDB, 0x85, struct doorbell_counts)
+#define DOORBELL_END		_IOWR(0xDB, 0x86, struct doorbell_counts)
+
+#endif /* SELFTEST_KVM_DOORBELL_H */

@@ -1,0 +1,260 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * irqfds that raise what paravirtual guests know: SINTs of Hyper-V, and event
+ * channels of Xen.
+ *
+ * The ids in the names of the facts are those of the rules in
+ * Documentation/virt/kvm/eventfd.rst.
+ */
+#include <sys/mman.h>
+
+#include "hyperv.h"
+#include "irq_guest.h"
+
+/*
+ * Hyper-V's SynIC.
+ */
+#define SINT		2
+#define SINT_MASKED	BIT(16)
+#define SINT_AUTO_EOI	BIT(17)
+
+static void set_sint(u64 flags)
+{
+	vcpu_set_msr(vcpu, HV_X64_MSR_SINT0 + SINT, VECTOR | flags);
+}
+
+static void boot_with_sint(u64 flags)
+{
+	struct kvm_irq_routing_entry entry = {
+		.gsi = MSI_GSI,
+		.type = KVM_IRQ_ROUTING_HV_SINT,
+		.u.hv_sint = { .vcpu = 0, .sint = SINT },
+	};
+
+	TEST_REQUIRE(kvm_has_cap(KVM_CAP_HYPERV_SYNIC2));
+	boot();
+	vcpu_enable_cap(vcpu, KVM_CAP_HYPERV_SYNIC2, 0);
+	vcpu_set_msr(vcpu, HV_X64_MSR_SCONTROL, 1);
+	set_sint(flags);
+	set_route(entry);
+}
+
+FACT(sint, "IRQFD-22 the vector of a SINT is in the IRR when write() returns, unless it is masked")
+{
+	int fd, i;
+
+	boot_with_sint(0);
+	fd = new_irqfd(MSI_GSI);
+	for (i = 1; i <= 5; i++) {
+		must_inject(fd, VECTOR);
+		TEST_ASSERT_EQ(irqs_taken(VECTOR), i);
+	}
+
+	set_sint(SINT_MASKED);
+	eventfd_signal(fd);
+	TEST_ASSERT_EQ(eventfd_take(fd), 0);
+	kvm_deassign_irqfd(vm, MSI_GSI, fd);
+	TEST_ASSERT(irr_is_empty(vcpu), "A masked SINT injected");
+}
+
+FACT(sint_eoi, "IRQFD-38 with RESAMPLE the EOI of a SINT's vector signals resamplefd")
+{
+	int fd = kvm_new_eventfd(), resamplefd = kvm_new_eventfd();
+	int i;
+
+	boot_with_sint(0);
+	kvm_assign_resample_irqfd(vm, MSI_GSI, fd, resamplefd);
+	for (i = 1; i <= 3; i++) {
+		eventfd_signal(fd);
+		TEST_ASSERT(in_irr(vcpu, VECTOR), "The signal did not inject");
+		TEST_ASSERT_EQ(eventfd_take(resamplefd), 0);
+		take_irqs();
+		TEST_ASSERT_EQ(irqs_taken(VECTOR), i);
+		TEST_ASSERT_EQ(eventfd_take(resamplefd), 1);
+	}
+	kvm_deassign_irqfd(vm, MSI_GSI, fd);
+	TEST_ASSERT_EQ(eventfd_take(resamplefd), 0);
+}
+
+/* There is no EOI then; what ends the interrupt is the guest's write to EOM. */
+FACT(sint_eom, "IRQFD-38 of a SINT with auto-EOI the end of message signals resamplefd")
+{
+	int fd = kvm_new_eventfd(), resamplefd = kvm_new_eventfd();
+	int i;
+
+	boot_with_sint(SINT_AUTO_EOI);
+	kvm_assign_resample_irqfd(vm, MSI_GSI, fd, resamplefd);
+	for (i = 1; i <= 3; i++) {
+		eventfd_signal(fd);
+		TEST_ASSERT(in_irr(vcpu, VECTOR), "The signal did not inject");
+		take_irqs();
+		TEST_ASSERT_EQ(irqs_taken(VECTOR), i);
+		eventfd_take(resamplefd);
+		vcpu_set_msr(vcpu, HV_X64_MSR_EOM, 0);
+		TEST_ASSERT_EQ(eventfd_take(resamplefd), 1);
+	}
+}
+
+/*
+ * Xen's event channels.
+ */
+#define PORT		15
+#define XEN_GPA		0xc0000000ull
+#define XEN_SLOT	10
+#define XEN_MSR		0x40000000
+#define XEN_CAPS	(KVM_XEN_HVM_CONFIG_SHARED_INFO | KVM_XEN_HVM_CONFIG_EVTCHN_2LEVEL | \
+			 KVM_XEN_HVM_CONFIG_EVTCHN_SEND)
+
+/* The start of what Xen and a 64-bit guest share, and of what each vCPU has. */
+static struct xen_shared_info {
+	u8 vcpu_info[32][64];
+	u64 pending[64];
+	u64 mask[64];
+} *shared_info;
+
+static struct xen_vcpu_info {
+	u8 pending;
+	u8 mask;
+	u64 selector;
+} *vcpu_info;
+
+static void set_xen_attr(struct kvm_xen_hvm_attr attr)
+{
+	vm_ioctl(vm, KVM_XEN_HVM_SET_ATTR, &attr);
+}
+
+static void set_xen_vcpu_attr(struct kvm_xen_vcpu_attr attr)
+{
+	vcpu_ioctl(vcpu, KVM_XEN_VCPU_SET_ATTR, &attr);
+}
+
+static void share_info(u64 gfn)
+{
+	set_xen_attr((struct kvm_xen_hvm_attr) {
+		.type = KVM_XEN_ATTR_TYPE_SHARED_INFO,
+		.u.shared_info.gfn = gfn,
+	});
+}
+
+/* The vector goes through the APIC, where it is to be seen. */
+static int boot_with_port(void)
+{
+	struct kvm_xen_hvm_config config = {
+		.flags = KVM_XEN_HVM_CONFIG_INTERCEPT_HCALL | KVM_XEN_HVM_CONFIG_EVTCHN_SEND,
+		.msr = XEN_MSR,
+	};
+	struct kvm_irq_routing_entry entry = {
+		.gsi = MSI_GSI,
+		.type = KVM_IRQ_ROUTING_XEN_EVTCHN,
+		.u.xen_evtchn = {
+			.port = PORT,
+			.vcpu = 0,
+			.priority = KVM_IRQ_ROUTING_XEN_EVTCHN_PRIO_2LEVEL,
+		},
+	};
+
+	TEST_REQUIRE((kvm_check_cap(KVM_CAP_XEN_HVM) & XEN_CAPS) == XEN_CAPS);
+	boot();
+	vm_userspace_mem_region_add(vm, VM_MEM_SRC_ANONYMOUS, XEN_GPA, XEN_SLOT, 2, 0);
+	shared_info = addr_gpa2hva(vm, XEN_GPA);
+	vcpu_info = addr_gpa2hva(vm, XEN_GPA + PAGE_SIZE);
+
+	vm_ioctl(vm, KVM_XEN_HVM_CONFIG, &config);
+	set_xen_attr((struct kvm_xen_hvm_attr) {
+		.type = KVM_XEN_ATTR_TYPE_LONG_MODE,
+		.u.long_mode = 1,
+	});
+	share_info(XEN_GPA / PAGE_SIZE);
+	set_xen_vcpu_attr((struct kvm_xen_vcpu_attr) {
+		.type = KVM_XEN_VCPU_ATTR_TYPE_VCPU_INFO,
+		.u.gpa = XEN_GPA + PAGE_SIZE,
+	});
+	set_xen_vcpu_attr((struct kvm_xen_vcpu_attr) {
+		.type = KVM_XEN_VCPU_ATTR_TYPE_UPCALL_VECTOR,
+		.u.vector = VECTOR,
+	});
+	set_route(entry);
+	return new_irqfd(MSI_GSI);
+}
+
+static bool port_is_pending(void)
+{
+	return READ_ONCE(shared_info->pending[PORT / 64]) & BIT(PORT % 64);
+}
+
+static void take_port(int nr)
+{
+	run_in_guest(guest_wait_irqs, VECTOR, nr, false);
+	TEST_ASSERT_EQ(irqs_taken(VECTOR), nr);
+	TEST_ASSERT(port_is_pending(), "The port is not pending");
+	TEST_ASSERT_EQ(vcpu_info->pending, 1);
+	TEST_ASSERT_EQ(vcpu_info->selector, BIT(PORT / 64));
+	shared_info->pending[PORT / 64] = 0;
+	vcpu_info->selector = 0;
+	vcpu_info->pending = 0;
+}
+
+FACT(evtchn, "IRQFD-22 an event channel is pending, and in the IRR, when write() returns")
+{
+	int fd = boot_with_port();
+	int i;
+
+	/* So that its page is mapped. */
+	eventfd_signal(fd);
+	take_port(1);
+	for (i = 2; i <= 4; i++) {
+		eventfd_signal(fd);
+		TEST_ASSERT(port_is_pending(), "The signal did not set the port pending");
+		TEST_ASSERT(in_irr(vcpu, VECTOR), "The signal did not inject");
+		take_port(i);
+	}
+
+	/* A port that is masked is pending, and that is all. */
+	shared_info->mask[PORT / 64] = BIT(PORT % 64);
+	eventfd_signal(fd);
+	TEST_ASSERT(port_is_pending(), "The signal did not set the port pending");
+	TEST_ASSERT(irr_is_empty(vcpu), "A masked port injected");
+}
+
+/* T-53: a work item has to map the page again, as one with the VM's memory. */
+FACT(evtchn_remapped, "IRQFD-22 an event channel arrives after its page has moved, or gone")
+{
+	int fd = boot_with_port();
+	int i;
+
+	for (i = 1; i <= 6; i++) {
+		if (i % 2)
+			vm_userspace_mem_region_add(vm, VM_MEM_SRC_ANONYMOUS,
+						    XEN_GPA + i * 0x10000, XEN_SLOT + i, 1, 0);
+		else
+			TEST_ASSERT(!madvise(shared_info, PAGE_SIZE, MADV_DONTNEED),
+				    "madvise() failed, errno: %d", errno);
+		eventfd_signal(fd);
+		TEST_ASSERT_EQ(eventfd_take(fd), 0);
+		take_port(i);
+	}
+}
+
+FACT(evtchn_unshared, "IRQFD-22 without a shared page an event is lost, and the next one is not")
+{
+	int fd = boot_with_port();
+
+	share_info(KVM_XEN_INVALID_GFN);
+	eventfd_signal(fd);
+	TEST_ASSERT_EQ(eventfd_take(fd), 0);
+	kvm_deassign_irqfd(vm, MSI_GSI, fd);
+	TEST_ASSERT(!port_is_pending(), "The port is pending");
+	TEST_ASSERT(irr_is_empty(vcpu), "The port injected");
+
+	share_info(XEN_GPA / PAGE_SIZE);
+	kvm_assign_irqfd(vm, MSI_GSI, fd);
+	eventfd_signal(fd);
+	take_port(1);
+}
+
+int main(int argc, char *argv[])
+{
+	TEST_REQUIRE(kvm_has_cap(KVM_CAP_IRQFD));
+
+	return kvm_facts_run(argc, argv);
+}
