@@ -83,6 +83,8 @@ ours=$(names $(our_tests))
 # shellcheck disable=SC2086
 theirs=$(names $stock_tests)
 # shellcheck disable=SC2046
+abi=$(names $(our_tests | grep -v -e eventfd_race_test -e irqfd_bypass_test))
+# shellcheck disable=SC2046
 smoke=$(names $(cd "$top/tools/testing/selftests/kvm" && grep -l '^SMOKE_FACT' ./*_test.c | sed 's/\.c$//'))
 if [ -n "${DEBUG-}" ]; then
 	total=14400
@@ -91,9 +93,10 @@ if [ -n "${DEBUG-}" ]; then
 fi
 machine svm ours 600 "$ours" "$theirs" "$smoke"
 machine vmx ours 900 "$ours" "" "$smoke"
-# The tests of the ABI must pass there too: they test the ABI and not us.
-machine svm stock 600 "$ours" "" ""
-machine vmx stock 900 "$ours" "" ""
+# The tests of the ABI must pass there too: they test the ABI and not us. Stock does not
+# survive all that the races and the recorder of irq bypass do to it.
+machine svm stock 600 "$abi" "" ""
+machine vmx stock 900 "$abi" "" ""
 # Next RIP matters to doorbells; and a guest that spins on that one CPU can hang.
 machine svm-nrips ours 900 "ioeventfd_nested_test ioeventfd_overlap_test ioeventfd_test" "" ioeventfd_test
 finish
