@@ -15,7 +15,7 @@ export CMD ON KERNEL DEBUG ICOUNT TIMEOUT LINUX_SRC
 help:
 	sed -n 's/^#: \{0,1\}//p' Makefile
 
-#: make check     lint, then every test in guests: ours on svm and vmx, stock's own on ours
+#: make check     lint, then the tests in guests: on ours, on stock, stock's own on ours
 #: make clients   Debian's QEMU with all its transports and devices, as a test
 #: make guest     run CMD='...' in a test guest and exit with its status
 #: make run       show irqfds and ioeventfds at work under Debian's QEMU

@@ -46,10 +46,12 @@ static inline bool kvm_is_older(void)
 /* An older kernel may differ here, and then that is told and no failure. */
 #define kvm_differs(_cond, _fmt, ...)					\
 do {									\
-	if (kvm_is_older() && !(_cond))					\
+	bool __same = (_cond);						\
+									\
+	if (kvm_is_older() && !__same)					\
 		ksft_print_msg("differs: " _fmt "\n", ##__VA_ARGS__);	\
 	else								\
-		TEST_ASSERT(_cond, _fmt, ##__VA_ARGS__);		\
+		TEST_ASSERT(__same, _fmt, ##__VA_ARGS__);		\
 } while (0)
 
 #define __FACT(_check, _name, _smoke)					\
