@@ -12,7 +12,7 @@
 
 what=${1:-ours}
 [ "$what" != debug ] || linux=$debug
-name=${linux#"$top/"}
+where=${linux#"$top/"}
 lock
 
 # What git tracks in build/linux besides the files that the series touches:
@@ -164,7 +164,7 @@ assemble() {
 install_tree() {
 	if [ ! -d "$linux" ]; then
 		need_space 4000
-		say "copying build/stock to $name"
+		say "copying build/stock to $where"
 		rm -rf "$linux.new"
 		cp -a "$stock" "$linux.new" || die "could not copy $stock; is there space in $build?"
 		# The tools that make builds first note their absolute path. Were they built
@@ -221,7 +221,7 @@ link_files() {
 		[ -f "$top/$path" ] || die "a topic adds $path, but the checkout has no such file"
 		[ "$(readlink "$linux/$path")" = "$top/$path" ] && continue
 		[ ! -e "$linux/$path" ] || [ -L "$linux/$path" ] ||
-			die "$name/$path is a file, not a link to ours; move your edit to $path and remove it there"
+			die "$where/$path is a file, not a link to ours; move your edit to $path and remove it there"
 		mkdir -p "$linux/${path%/*}"
 		ln -sfn "$top/$path" "$linux/$path" || die "cannot write to $linux"
 		# An object of the stock file of that name may be newer than ours.
@@ -257,7 +257,7 @@ if [ ! -f "$linux/.git/series" ] || [ -e "$linux.updating" ] ||
 	check_clean "$linux"
 	set -- "$top"/patches/[0-9]*.patch
 	[ -e "$1" ] || shift
-	say "assembling $name: $# topics"
+	say "assembling $where: $# topics"
 	assemble
 	install_tree
 fi
