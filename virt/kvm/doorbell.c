@@ -11,6 +11,9 @@
  * one if there are datamatches of its length, however many doorbells there are
  * at the address or elsewhere.  The hash is seeded, as guests choose addresses.
  *
+ * Most writes to a bus ring nothing, and most of these stop at a filter of the
+ * addresses that have had doorbells: a bit per hash of the address.
+ *
  * Context:  kvm_doorbell_match() runs in any context, in an RCU read section.
  *
  * Locks:    kvm_io_bus.lock guards all changes.  Nothing is waited for.
@@ -27,6 +30,7 @@
 
 #include <linux/kvm_host.h>
 #include <linux/bitops.h>
+#include <linux/jhash.h>
 #include <linux/log2.h>
 #include <linux/nospec.h>
 #include <linux/rhashtable.h>
@@ -45,10 +49,24 @@ static int io_key_cmp(struct rhashtable_compare_arg *arg, const void *obj)
 	       want->bus != entry->key.bus || want->len != entry->key.len;
 }
 
+static __always_inline u32 io_key_hash(const void *data, u32 unused, u32 seed)
+{
+	const struct kvm_io_key *key = data;
+	u32 hash = jhash_2words(lower_32_bits(key->addr),
+				upper_32_bits(key->addr) ^ key->bus, seed);
+
+	if (!key->len)
+		return hash;
+
+	return jhash_3words(lower_32_bits(key->datamatch),
+			    upper_32_bits(key->datamatch), key->len, hash);
+}
+
 static const struct rhashtable_params doorbell_params = {
 	.key_len = sizeof(struct kvm_io_key),
 	.key_offset = offsetof(struct kvm_io_entry, key),
 	.head_offset = offsetof(struct kvm_io_entry, node),
+	.hashfn = io_key_hash,
 	.obj_cmpfn = io_key_cmp,
 	.automatic_shrinking = true,
 };
@@ -83,13 +101,13 @@ static u64 io_value(u32 len, const void *val)
 	}
 }
 
-static struct kvm_io_site *io_site_find(struct kvm_io_bus *io, u32 bus,
-					gpa_t addr)
+static __always_inline struct kvm_io_site *
+io_site_find(struct kvm_io_bus *io, u32 bus, gpa_t addr)
 {
 	struct kvm_io_key key = { .addr = addr, .bus = bus };
 	struct kvm_io_entry *entry;
 
-	entry = rhashtable_lookup_fast(&io->doorbells, &key, doorbell_params);
+	entry = rhashtable_lookup(&io->doorbells, &key, doorbell_params);
 
 	return entry ? container_of(entry, struct kvm_io_site, entry) : NULL;
 }
@@ -99,9 +117,24 @@ static struct kvm_doorbell *doorbell_of_key(struct kvm_io_bus *io,
 {
 	struct kvm_io_entry *entry;
 
-	entry = rhashtable_lookup_fast(&io->doorbells, key, doorbell_params);
+	entry = rhashtable_lookup(&io->doorbells, key, doorbell_params);
 
 	return entry ? container_of(entry, struct kvm_doorbell, entry) : NULL;
+}
+
+/* Of its own, as most kicks come without a value and need not save as much. */
+static noinline struct kvm_doorbell *
+doorbell_of_value(struct kvm_io_bus *io, u32 bus, gpa_t addr, u32 len,
+		  const void *val)
+{
+	struct kvm_io_key key = {
+		.addr = addr,
+		.datamatch = io_value(len, val),
+		.bus = bus,
+		.len = len,
+	};
+
+	return doorbell_of_key(io, &key);
 }
 
 /* The doorbell that a write rings, if any.  There is never more than one. */
@@ -110,7 +143,6 @@ struct kvm_doorbell *kvm_doorbell_match(struct kvm_io_bus *io, u32 bus,
 {
 	struct kvm_doorbell *doorbell;
 	struct kvm_io_site *site;
-	struct kvm_io_key key;
 	int slot;
 
 	site = io_site_find(io, bus, addr);
@@ -118,22 +150,29 @@ struct kvm_doorbell *kvm_doorbell_match(struct kvm_io_bus *io, u32 bus,
 		return NULL;
 
 	doorbell = rcu_dereference(site->wildcard[0]);
-	slot = doorbell_slot(len);
-	if (doorbell || slot <= 0)
+	if (doorbell)
 		return doorbell;
+
+	slot = doorbell_slot(len);
+	if (slot <= 0)
+		return NULL;
 
 	doorbell = rcu_dereference(site->wildcard[slot]);
 	if (doorbell || !READ_ONCE(site->nr_match[slot]))
 		return doorbell;
 
-	key = (struct kvm_io_key) {
-		.addr = addr,
-		.datamatch = io_value(len, val),
-		.bus = bus,
-		.len = len,
-	};
+	return doorbell_of_value(io, bus, addr, len, val);
+}
 
-	return doorbell_of_key(io, &key);
+/* For writers: the site stays as long as the lock is held. */
+static struct kvm_io_site *io_site_of(struct kvm_io_bus *io,
+				      const struct kvm_io_key *key)
+{
+	lockdep_assert_held(&io->lock);
+
+	guard(rcu)();
+
+	return io_site_find(io, key->bus, key->addr);
 }
 
 static struct kvm_doorbell *site_wildcard(struct kvm_io_bus *io,
@@ -169,17 +208,23 @@ static struct kvm_io_site *io_site_create(struct kvm_io_bus *io, u32 bus,
 
 	site->entry.key.addr = addr;
 	site->entry.key.bus = bus;
+	/* Should this fail, the bit stays for nothing, until the last site goes. */
+	set_bit(kvm_doorbell_filter_bit(addr), io->filter[bus]);
 	r = rhashtable_insert_fast(&io->doorbells, &site->entry.node,
 				   doorbell_params);
 	if (r) {
 		kfree(site);
 		return ERR_PTR(-ENOMEM);
 	}
+	io->nr_sites[bus]++;
 
 	return site;
 }
 
-/* A site without doorbells goes; it may still be read until RCU says not. */
+/*
+ * A site without doorbells goes; it may still be read until RCU says not.  As
+ * addresses share the bits of the filter, none is cleared before all can be.
+ */
 static void io_site_put(struct kvm_io_bus *io, struct kvm_io_site *site)
 {
 	if (site->nr)
@@ -187,6 +232,9 @@ static void io_site_put(struct kvm_io_bus *io, struct kvm_io_site *site)
 
 	rhashtable_remove_fast(&io->doorbells, &site->entry.node,
 			       doorbell_params);
+	if (!--io->nr_sites[site->entry.key.bus])
+		bitmap_zero(io->filter[site->entry.key.bus],
+			    KVM_DOORBELL_FILTER_SIZE);
 	kfree_rcu(site, rcu);
 }
 
@@ -225,7 +273,7 @@ int kvm_io_bus_add_doorbell(struct kvm *kvm, struct kvm_doorbell *doorbell)
 
 	guard(mutex)(&io->lock);
 
-	site = io_site_find(io, key->bus, key->addr);
+	site = io_site_of(io, key);
 	if (site && doorbell_collides(io, site, doorbell, slot))
 		return -EEXIST;
 	if (!site)
@@ -263,10 +311,12 @@ struct kvm_doorbell *kvm_io_bus_find_doorbell(struct kvm *kvm,
 
 	if (slot < 0 || (!slot && !wildcard))
 		return NULL;
-	if (!wildcard)
+	if (!wildcard) {
+		guard(rcu)();
 		return doorbell_of_key(io, key);
+	}
 
-	site = io_site_find(io, key->bus, key->addr);
+	site = io_site_of(io, key);
 
 	return site ? site_wildcard(io, site, slot) : NULL;
 }
@@ -285,7 +335,7 @@ void kvm_io_bus_del_doorbell(struct kvm *kvm, struct kvm_doorbell *doorbell)
 
 	lockdep_assert_held(&io->lock);
 
-	site = io_site_find(io, key->bus, key->addr);
+	site = io_site_of(io, key);
 	if (doorbell->wildcard) {
 		RCU_INIT_POINTER(site->wildcard[slot], NULL);
 	} else {

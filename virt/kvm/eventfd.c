@@ -28,6 +28,7 @@
 #include <linux/srcu.h>
 #include <linux/wait.h>
 #include <linux/workqueue.h>
+#include <trace/events/kvm.h>
 
 #include "iodev.h"
 #include "kvm_irq.h"
@@ -37,11 +38,13 @@
  * irqfd
  *
  * Path:     eventfd_signal() -> irqfd_wakeup() -> route -> irqchip
- *           What cannot be injected there goes through irqfd_inject_work().
+ *           What cannot be injected there, as a lock is taken or an interrupt
+ *           has many destinations, goes through irqfd_inject_work().
  *
  * Context:  irqfd_wakeup() runs under the eventfd's wqh.lock, interrupts off,
- *           possibly in hard irq: no sleeping, no lock that may be held around
- *           eventfd_signal().
+ *           possibly in hard irq: no sleeping, and of the locks that may be held
+ *           around eventfd_signal(), or without interrupts being off, none is
+ *           waited for.
  *
  * Locks:    wqh.lock -> kvm->irqfds.lock, never the reverse.  The former orders
  *           irqfd_wakeup() against arming and disarming; the latter guards the
@@ -94,16 +97,15 @@ int __weak kvm_arch_set_irq_inatomic(struct kvm_kernel_irq_routing_entry *e,
 }
 
 /*
- * Read the routes, up to KVM_NR_IRQCHIPS of them, and say if there is just one.
- * A gsi with several must reach all of its irqchips, which kvm_set_irq() does.
- *
- * The caller gets copies: the injection may write to them, and some
- * architectures make them up.  Using them needs irq_srcu as reading them did.
+ * Raise the lines of several routes, and with @pulse lower them again, as one
+ * step that no other can come into.  -EWOULDBLOCK, and nothing has changed: the
+ * routes are not lines, or with @atomic, the caller would have to wait.
  */
-static bool irqfd_single_route(struct kvm_kernel_irqfd *irqfd,
-			       struct kvm_kernel_irq_routing_entry *routes)
+int __weak kvm_arch_set_lines(struct kvm_kernel_irq_routing_entry *routes,
+			      int nr, struct kvm *kvm, int irq_source_id,
+			      bool pulse, bool atomic)
 {
-	return kvm_irq_map_gsi(irqfd->kvm, routes, irqfd->gsi) == 1;
+	return -EWOULDBLOCK;
 }
 
 static int irqfd_source_id(struct kvm_kernel_irqfd *irqfd)
@@ -113,34 +115,75 @@ static int irqfd_source_id(struct kvm_kernel_irqfd *irqfd)
 }
 
 /* A pulse, or when resampling a level that lasts until the guest's EOI. */
+static int irqfd_set_lines(struct kvm_kernel_irqfd *irqfd,
+			   struct kvm_kernel_irq_routing_entry *routes, int nr,
+			   bool atomic)
+{
+	return kvm_arch_set_lines(routes, nr, irqfd->kvm,
+				  irqfd_source_id(irqfd), !irqfd->resampler,
+				  atomic);
+}
+
+/* A gsi may have several routes, and reaches all of its irqchips. */
+static void irqfd_set_routes(struct kvm_kernel_irqfd *irqfd,
+			     struct kvm_kernel_irq_routing_entry *routes,
+			     int nr, int level)
+{
+	int i;
+
+	trace_kvm_set_irq(irqfd->gsi, level, irqfd_source_id(irqfd));
+	for (i = 0; i < nr; i++)
+		routes[i].set(&routes[i], irqfd->kvm, irqfd_source_id(irqfd),
+			      level, false);
+}
+
+/*
+ * What could not be injected in irqfd_wakeup().  A pulse ends on the routes that
+ * it began on, whatever becomes of the table in between, or a line might stay up.
+ */
 static void irqfd_inject_work(struct work_struct *work)
 {
 	struct kvm_kernel_irqfd *irqfd =
 		container_of(work, struct kvm_kernel_irqfd, inject);
-	int source_id = irqfd_source_id(irqfd);
+	struct kvm_kernel_irq_routing_entry routes[KVM_NR_IRQCHIPS];
+	int nr;
 
-	kvm_set_irq(irqfd->kvm, source_id, irqfd->gsi, 1, false);
+	guard(srcu)(&irqfd->kvm->irq_srcu);
+
+	nr = kvm_irq_map_gsi(irqfd->kvm, routes, irqfd->gsi);
+	if (!irqfd_set_lines(irqfd, routes, nr, false))
+		return;
+
+	irqfd_set_routes(irqfd, routes, nr, 1);
 	if (!irqfd->resampler)
-		kvm_set_irq(irqfd->kvm, source_id, irqfd->gsi, 0, false);
+		irqfd_set_routes(irqfd, routes, nr, 0);
 }
 
 /*
  * kvm->irq_srcu is held until the interrupt is injected, so that none goes by
  * the old route once KVM_SET_GSI_ROUTING has returned.
+ *
+ * The routes are copies: the injection may write to them, and some architectures
+ * make them up.
+ *
+ * A line's work that is pending stays so, and makes one interrupt of all signals
+ * that find it: were it overtaken here, it would raise one more, for nothing.
  */
 static void irqfd_inject(struct kvm_kernel_irqfd *irqfd)
 {
 	struct kvm_kernel_irq_routing_entry routes[KVM_NR_IRQCHIPS];
-	int r = -EWOULDBLOCK;
+	int nr, r = -EWOULDBLOCK;
 
 	scoped_guard(srcu, &irqfd->kvm->irq_srcu) {
-		if (irqfd_single_route(irqfd, routes))
+		nr = kvm_irq_map_gsi(irqfd->kvm, routes, irqfd->gsi);
+		if (nr == 1)
 			r = kvm_arch_set_irq_inatomic(routes, irqfd->kvm,
 						      irqfd_source_id(irqfd),
 						      1, false);
+		if (r == -EWOULDBLOCK && !work_pending(&irqfd->inject))
+			r = irqfd_set_lines(irqfd, routes, nr, true);
 	}
 
-	/* Several signals that find the work pending become one interrupt. */
 	if (r == -EWOULDBLOCK)
 		schedule_work(&irqfd->inject);
 }
@@ -227,7 +270,7 @@ static void irqfd_msi_route(struct kvm_kernel_irqfd *irqfd,
 
 	memset(msi, 0, sizeof(*msi));
 	scoped_guard(srcu, &irqfd->kvm->irq_srcu) {
-		if (irqfd_single_route(irqfd, routes) &&
+		if (kvm_irq_map_gsi(irqfd->kvm, routes, irqfd->gsi) == 1 &&
 		    routes->type == KVM_IRQ_ROUTING_MSI)
 			*msi = *routes;
 	}

@@ -47,14 +47,19 @@
  * it, return -EAGAIN and the doorbell's age; call again with that age to ring
  * the same doorbell regardless of them.
  */
-static int doorbell_ring(struct kvm_vcpu *vcpu, u32 bus, gpa_t addr, int len,
-			 const void *val, u64 *seq)
+static __always_inline int doorbell_ring(struct kvm_vcpu *vcpu, u32 bus,
+					 gpa_t addr, int len, const void *val,
+					 u64 *seq)
 {
+	struct kvm_io_bus *io = vcpu->kvm->io_bus;
 	struct kvm_doorbell *doorbell;
+
+	if (!kvm_doorbell_is_likely(io, bus, addr))
+		return -EOPNOTSUPP;
 
 	guard(rcu)();
 
-	doorbell = kvm_doorbell_match(vcpu->kvm->io_bus, bus, addr, len, val);
+	doorbell = kvm_doorbell_match(io, bus, addr, len, val);
 	if (!doorbell)
 		return -EOPNOTSUPP;
 
@@ -64,6 +69,18 @@ static int doorbell_ring(struct kvm_vcpu *vcpu, u32 bus, gpa_t addr, int len,
 	}
 
 	return kvm_iodevice_write(vcpu, &doorbell->dev, addr, len, val);
+}
+
+/*
+ * Ring a doorbell that no range covers, or do nothing: legal in any context, as
+ * no range's op is called.  The caller holds kvm->srcu.
+ */
+int kvm_io_bus_ring(struct kvm_vcpu *vcpu, enum kvm_bus bus_idx, gpa_t addr,
+		    int len, const void *val)
+{
+	u64 seq = 0;
+
+	return doorbell_ring(vcpu, bus_idx, addr, len, val, &seq);
 }
 
 /* How many ranges of the sorted array start at or below @top. */
@@ -182,9 +199,10 @@ int kvm_io_bus_write(struct kvm_vcpu *vcpu, enum kvm_bus bus_idx, gpa_t addr,
 	io_bus_assert_held(vcpu->kvm);
 
 	if (bus_idx == KVM_FAST_MMIO_BUS) {
-		if (kvm_vcpu_gfn_to_memslot(vcpu, gpa_to_gfn(addr)))
+		if (!kvm_doorbell_is_likely(vcpu->kvm->io_bus, KVM_MMIO_BUS, addr) ||
+		    kvm_vcpu_gfn_to_memslot(vcpu, gpa_to_gfn(addr)))
 			return -EOPNOTSUPP;
-		r = doorbell_ring(vcpu, KVM_MMIO_BUS, addr, 0, NULL, &seq);
+		r = kvm_io_bus_ring(vcpu, KVM_MMIO_BUS, addr, 0, NULL);
 		return r ? -EOPNOTSUPP : 0;
 	}
 

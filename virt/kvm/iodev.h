@@ -2,6 +2,8 @@
 #ifndef __KVM_VIRT_IODEV_H
 #define __KVM_VIRT_IODEV_H
 
+#include <linux/bitmap.h>
+#include <linux/hash.h>
 #include <linux/kvm_host.h>
 #include <linux/list.h>
 #include <linux/mutex.h>
@@ -107,12 +109,18 @@ struct kvm_io_site {
 	struct rcu_head rcu;
 };
 
+#define KVM_DOORBELL_FILTER_BITS	10
+#define KVM_DOORBELL_FILTER_SIZE	(1 << KVM_DOORBELL_FILTER_BITS)
+
 /**
  * struct kvm_io_bus - the buses of a VM
  * @lock: guards all that follows against other writers; inside slots_lock
  * @seq: the age of the youngest range or doorbell; both kinds count here
  * @doorbells: doorbells and sites, by key
  * @covered: the doorbells that are marked as covered
+ * @filter: per bus, a bit for each hash of an address that a doorbell may have;
+ *	read without the lock
+ * @nr_sites: how many sites, per bus
  * @nr_ranges: how many devices are registered, per bus
  * @ranges: the ranges, per bus; NULL as long as there are none
  */
@@ -121,9 +129,27 @@ struct kvm_io_bus {
 	u64 seq;
 	struct rhashtable doorbells;
 	struct list_head covered;
+	DECLARE_BITMAP(filter[KVM_NR_BUSES], KVM_DOORBELL_FILTER_SIZE);
+	unsigned int nr_sites[KVM_NR_BUSES];
 	unsigned int nr_ranges[KVM_NR_BUSES];
 	struct kvm_io_ranges __rcu *ranges[KVM_NR_BUSES];
 };
+
+static inline u32 kvm_doorbell_filter_bit(gpa_t addr)
+{
+	return hash_64(addr, KVM_DOORBELL_FILTER_BITS);
+}
+
+/*
+ * The bit is there before the doorbell is, and all the time after.  A bit that is
+ * seen too late, or for too long, is a write that comes before the doorbell does,
+ * or looks for one that has gone.
+ */
+static inline bool kvm_doorbell_is_likely(struct kvm_io_bus *io, u32 bus,
+					  gpa_t addr)
+{
+	return test_bit(kvm_doorbell_filter_bit(addr), io->filter[bus]);
+}
 
 int kvm_io_bus_add_doorbell(struct kvm *kvm, struct kvm_doorbell *doorbell);
 void kvm_io_bus_del_doorbell(struct kvm *kvm, struct kvm_doorbell *doorbell);

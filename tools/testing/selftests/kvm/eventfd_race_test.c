@@ -2088,6 +2088,7 @@ static u64 guest_writes;
 
 static void guest_hammer(u64 is_pio, u64 addr, u64 unused)
 {
+	guest_can_be_interrupted();
 	while (!READ_ONCE(guest_stop)) {
 		if (is_pio)
 			guest_out(addr, 4, 1);

@@ -950,6 +950,7 @@ static u64 guest_writes;
 
 static void guest_hammer(u64 is_pio, u64 addr, u64 unused)
 {
+	guest_can_be_interrupted();
 	while (!READ_ONCE(guest_stop)) {
 		guest_ring_row(is_pio, addr, 1);
 		guest_writes++;

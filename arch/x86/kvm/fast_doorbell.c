@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Fast doorbells: a kick rings in the exit fastpath, and the guest goes on.
+ *
+ * Path:     vmx_exit_handlers_fastpath(), svm_exit_handlers_fastpath()
+ *           -> handle_fastpath_pio(), handle_fastpath_mmio()
+ *           -> kvm_io_bus_ring() -> ioeventfd_write() -> eventfd_signal()
+ *
+ * Context:  Interrupts are off, and the host's state is restored in part only:
+ *           nothing here sleeps, emulates or reads guest memory.  The callers see
+ *           to it that the skip needs none of that either.
+ *
+ * Locks:    kvm->srcu is held from the lookup to the skip: the former asks the
+ *           memslots, the latter may use the PMU's event filter.
+ *
+ * What does not ring goes on to the slow path as if nobody had been here, what
+ * rings leaves the traces and the statistics of the slow path.
+ */
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
+#include <linux/kvm_host.h>
+
+#include "kvm_cache_regs.h"
+#include "smm.h"
+#include "trace.h"
+#include "x86.h"
+
+/* Where eventfds are signalled under a lock that sleeps, they cannot be here. */
+static bool fastpath_can_ring(struct kvm_vcpu *vcpu)
+{
+	return !IS_ENABLED(CONFIG_PREEMPT_RT) && !is_guest_mode(vcpu) &&
+	       !is_smm(vcpu) && !vcpu->arch.guest_state_protected;
+}
+
+/*
+ * A trap that the skip queues for the guest is a request, and that ends the
+ * fastpath; a debugger's exits here.
+ */
+static fastpath_t fastpath_skip(struct kvm_vcpu *vcpu)
+{
+	if (!kvm_skip_emulated_instruction(vcpu))
+		return EXIT_FASTPATH_EXIT_USERSPACE;
+
+	return EXIT_FASTPATH_REENTER_GUEST;
+}
+
+/* OUT, but not OUTS. */
+fastpath_t handle_fastpath_pio(struct kvm_vcpu *vcpu, u16 port, int size)
+{
+	const void *val = &vcpu->arch.regs[VCPU_REGS_RAX];
+	fastpath_t ret = EXIT_FASTPATH_NONE;
+
+	if (!fastpath_can_ring(vcpu))
+		return ret;
+
+	kvm_vcpu_srcu_read_lock(vcpu);
+	if (!kvm_io_bus_ring(vcpu, KVM_PIO_BUS, port, size, val)) {
+		++vcpu->stat.io_exits;
+		trace_kvm_pio(KVM_PIO_OUT, port, size, 1, val);
+		ret = fastpath_skip(vcpu);
+	}
+	kvm_vcpu_srcu_read_unlock(vcpu);
+
+	return ret;
+}
+EXPORT_SYMBOL_GPL(handle_fastpath_pio);
+
+/* A store of which only the address is known. */
+fastpath_t handle_fastpath_mmio(struct kvm_vcpu *vcpu, gpa_t gpa)
+{
+	fastpath_t ret = EXIT_FASTPATH_NONE;
+
+	if (!fastpath_can_ring(vcpu))
+		return ret;
+
+	kvm_vcpu_srcu_read_lock(vcpu);
+	if (!kvm_io_bus_write(vcpu, KVM_FAST_MMIO_BUS, gpa, 0, NULL)) {
+		trace_kvm_fast_mmio(gpa);
+		ret = fastpath_skip(vcpu);
+	}
+	kvm_vcpu_srcu_read_unlock(vcpu);
+
+	return ret;
+}
+EXPORT_SYMBOL_GPL(handle_fastpath_mmio);
