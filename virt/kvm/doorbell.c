@@ -2,7 +2,7 @@
 /*
  * Doorbells: find the one that a write rings.
  *
- * Path:     kvm_io_bus_write() -> kvm_doorbell_match() -> site -> doorbell
+ * Path:     kvm_io_bus_write() -> kvm_io_bus_ring() -> site -> doorbell
  *
  * A hash holds two kinds of entry.  A site is an address with doorbells; it
  * points to those that any value rings, at most one per length, and counts, per
@@ -14,7 +14,8 @@
  * Most writes to a bus ring nothing, and most of these stop at a filter of the
  * addresses that have had doorbells: a bit per hash of the address.
  *
- * Context:  kvm_doorbell_match() runs in any context, in an RCU read section.
+ * Context:  kvm_io_bus_ring() runs in the vCPU's thread, possibly with interrupts
+ *           off.  From lookup to write op it is one RCU read section.
  *
  * Locks:    kvm_io_bus.lock guards all changes.  Nothing is waited for.
  *
@@ -138,8 +139,9 @@ doorbell_of_value(struct kvm_io_bus *io, u32 bus, gpa_t addr, u32 len,
 }
 
 /* The doorbell that a write rings, if any.  There is never more than one. */
-struct kvm_doorbell *kvm_doorbell_match(struct kvm_io_bus *io, u32 bus,
-					gpa_t addr, u32 len, const void *val)
+static __always_inline struct kvm_doorbell *
+doorbell_match(struct kvm_io_bus *io, u32 bus, gpa_t addr, u32 len,
+	       const void *val)
 {
 	struct kvm_doorbell *doorbell;
 	struct kvm_io_site *site;
@@ -162,6 +164,39 @@ struct kvm_doorbell *kvm_doorbell_match(struct kvm_io_bus *io, u32 bus,
 		return doorbell;
 
 	return doorbell_of_value(io, bus, addr, len, val);
+}
+
+/*
+ * Ring the doorbell that a write matches.  If older ranges must be asked before
+ * it, return -EAGAIN and the doorbell's age; call again with that age to ring
+ * the same doorbell regardless of them.  Who cannot ask ranges, as their ops may
+ * sleep, has no use for an age, and gets -EOPNOTSUPP.
+ */
+int kvm_io_bus_ring(struct kvm_vcpu *vcpu, enum kvm_bus bus_idx, gpa_t addr,
+		    int len, const void *val, u64 *seq)
+{
+	struct kvm_io_bus *io = vcpu->kvm->io_bus;
+	struct kvm_doorbell *doorbell;
+
+	if (!kvm_doorbell_is_likely(io, bus_idx, addr))
+		return -EOPNOTSUPP;
+
+	guard(rcu)();
+
+	doorbell = doorbell_match(io, bus_idx, addr, len, val);
+	if (!doorbell)
+		return -EOPNOTSUPP;
+
+	if (unlikely(READ_ONCE(doorbell->covered))) {
+		if (!seq)
+			return -EOPNOTSUPP;
+		if (doorbell->seq != *seq) {
+			*seq = doorbell->seq;
+			return -EAGAIN;
+		}
+	}
+
+	return kvm_iodevice_write(vcpu, &doorbell->dev, addr, len, val);
 }
 
 /* For writers: the site stays as long as the lock is held. */

@@ -42,47 +42,6 @@
 
 #include "iodev.h"
 
-/*
- * Ring the doorbell that a write matches.  If older ranges must be asked before
- * it, return -EAGAIN and the doorbell's age; call again with that age to ring
- * the same doorbell regardless of them.
- */
-static __always_inline int doorbell_ring(struct kvm_vcpu *vcpu, u32 bus,
-					 gpa_t addr, int len, const void *val,
-					 u64 *seq)
-{
-	struct kvm_io_bus *io = vcpu->kvm->io_bus;
-	struct kvm_doorbell *doorbell;
-
-	if (!kvm_doorbell_is_likely(io, bus, addr))
-		return -EOPNOTSUPP;
-
-	guard(rcu)();
-
-	doorbell = kvm_doorbell_match(io, bus, addr, len, val);
-	if (!doorbell)
-		return -EOPNOTSUPP;
-
-	if (READ_ONCE(doorbell->covered) && doorbell->seq != *seq) {
-		*seq = doorbell->seq;
-		return -EAGAIN;
-	}
-
-	return kvm_iodevice_write(vcpu, &doorbell->dev, addr, len, val);
-}
-
-/*
- * Ring a doorbell that no range covers, or do nothing: legal in any context, as
- * no range's op is called.  The caller holds kvm->srcu.
- */
-int kvm_io_bus_ring(struct kvm_vcpu *vcpu, enum kvm_bus bus_idx, gpa_t addr,
-		    int len, const void *val)
-{
-	u64 seq = 0;
-
-	return doorbell_ring(vcpu, bus_idx, addr, len, val, &seq);
-}
-
 /* How many ranges of the sorted array start at or below @top. */
 static unsigned int io_ranges_below(struct kvm_io_ranges *ranges, gpa_t top)
 {
@@ -202,16 +161,15 @@ int kvm_io_bus_write(struct kvm_vcpu *vcpu, enum kvm_bus bus_idx, gpa_t addr,
 		if (!kvm_doorbell_is_likely(vcpu->kvm->io_bus, KVM_MMIO_BUS, addr) ||
 		    kvm_vcpu_gfn_to_memslot(vcpu, gpa_to_gfn(addr)))
 			return -EOPNOTSUPP;
-		r = kvm_io_bus_ring(vcpu, KVM_MMIO_BUS, addr, 0, NULL);
-		return r ? -EOPNOTSUPP : 0;
+		return kvm_io_bus_ring(vcpu, KVM_MMIO_BUS, addr, 0, NULL, NULL);
 	}
 
-	r = doorbell_ring(vcpu, bus_idx, addr, len, val, &seq);
+	r = kvm_io_bus_ring(vcpu, bus_idx, addr, len, val, &seq);
 	if (r == -EAGAIN) {
 		/* Covered means that a range starts below, so addr is not 0. */
 		r = io_ranges_write(vcpu, bus_idx, addr - 1, addr, len, val, seq);
 		if (r)
-			r = doorbell_ring(vcpu, bus_idx, addr, len, val, &seq);
+			r = kvm_io_bus_ring(vcpu, bus_idx, addr, len, val, &seq);
 	}
 	if (r)
 		r = io_ranges_write(vcpu, bus_idx, addr, addr, len, val, U64_MAX);

@@ -160,8 +160,6 @@ struct kvm_doorbell *kvm_io_bus_find_doorbell(struct kvm *kvm,
 /* Between io_bus.c and doorbell.c. */
 int kvm_doorbells_init(struct kvm_io_bus *io);
 void kvm_doorbells_destroy(struct kvm_io_bus *io);
-struct kvm_doorbell *kvm_doorbell_match(struct kvm_io_bus *io, u32 bus,
-					gpa_t addr, u32 len, const void *val);
 bool kvm_doorbell_is_covered(struct kvm_io_bus *io,
 			     const struct kvm_doorbell *doorbell);
 

@@ -54,7 +54,7 @@ fastpath_t handle_fastpath_pio(struct kvm_vcpu *vcpu, u16 port, int size)
 		return ret;
 
 	kvm_vcpu_srcu_read_lock(vcpu);
-	if (!kvm_io_bus_ring(vcpu, KVM_PIO_BUS, port, size, val)) {
+	if (!kvm_io_bus_ring(vcpu, KVM_PIO_BUS, port, size, val, NULL)) {
 		++vcpu->stat.io_exits;
 		trace_kvm_pio(KVM_PIO_OUT, port, size, 1, val);
 		ret = fastpath_skip(vcpu);
