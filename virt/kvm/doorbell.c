@@ -167,6 +167,15 @@ doorbell_match(struct kvm_io_bus *io, u32 bus, gpa_t addr, u32 len,
 }
 
 /*
+ * May there be a doorbell?  For who has some work to do before it can ask in
+ * earnest.
+ */
+bool kvm_io_bus_is_likely(struct kvm *kvm, enum kvm_bus bus_idx, gpa_t addr)
+{
+	return kvm_doorbell_is_likely(kvm->io_bus, bus_idx, addr);
+}
+
+/*
  * Ring the doorbell that a write matches.  If older ranges must be asked before
  * it, return -EAGAIN and the doorbell's age; call again with that age to ring
  * the same doorbell regardless of them.  Who cannot ask ranges, as their ops may
@@ -232,6 +241,13 @@ static bool doorbell_collides(struct kvm_io_bus *io, struct kvm_io_site *site,
 	return doorbell->wildcard && site->nr_match[slot];
 }
 
+static void io_filter_add(struct kvm_io_bus *io, u32 bus, gpa_t addr)
+{
+	lockdep_assert_held(&io->lock);
+
+	set_bit(kvm_doorbell_filter_bit(addr), io->filter[bus]);
+}
+
 static struct kvm_io_site *io_site_create(struct kvm_io_bus *io, u32 bus,
 					  gpa_t addr)
 {
@@ -244,7 +260,7 @@ static struct kvm_io_site *io_site_create(struct kvm_io_bus *io, u32 bus,
 	site->entry.key.addr = addr;
 	site->entry.key.bus = bus;
 	/* Should this fail, the bit stays for nothing, until the last site goes. */
-	set_bit(kvm_doorbell_filter_bit(addr), io->filter[bus]);
+	io_filter_add(io, bus, addr);
 	r = rhashtable_insert_fast(&io->doorbells, &site->entry.node,
 				   doorbell_params);
 	if (r) {
@@ -262,14 +278,19 @@ static struct kvm_io_site *io_site_create(struct kvm_io_bus *io, u32 bus,
  */
 static void io_site_put(struct kvm_io_bus *io, struct kvm_io_site *site)
 {
+	u32 bus = site->entry.key.bus;
+
 	if (site->nr)
 		return;
 
 	rhashtable_remove_fast(&io->doorbells, &site->entry.node,
 			       doorbell_params);
-	if (!--io->nr_sites[site->entry.key.bus])
-		bitmap_zero(io->filter[site->entry.key.bus],
-			    KVM_DOORBELL_FILTER_SIZE);
+	if (!--io->nr_sites[bus]) {
+		bitmap_zero(io->filter[bus], KVM_DOORBELL_FILTER_SIZE);
+		if (bus == KVM_MMIO_BUS)
+			bitmap_zero(io->filter[KVM_FAST_MMIO_BUS],
+				    KVM_DOORBELL_FILTER_SIZE);
+	}
 	kfree_rcu(site, rcu);
 }
 
@@ -280,6 +301,9 @@ static int doorbell_publish(struct kvm_io_bus *io, struct kvm_io_site *site,
 	int r;
 
 	if (doorbell->wildcard) {
+		if (!slot && doorbell->entry.key.bus == KVM_MMIO_BUS)
+			io_filter_add(io, KVM_FAST_MMIO_BUS,
+				      doorbell->entry.key.addr);
 		rcu_assign_pointer(site->wildcard[slot], doorbell);
 	} else {
 		r = rhashtable_lookup_insert_fast(&io->doorbells,

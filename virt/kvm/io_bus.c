@@ -158,7 +158,7 @@ int kvm_io_bus_write(struct kvm_vcpu *vcpu, enum kvm_bus bus_idx, gpa_t addr,
 	io_bus_assert_held(vcpu->kvm);
 
 	if (bus_idx == KVM_FAST_MMIO_BUS) {
-		if (!kvm_doorbell_is_likely(vcpu->kvm->io_bus, KVM_MMIO_BUS, addr) ||
+		if (!kvm_doorbell_is_likely(vcpu->kvm->io_bus, bus_idx, addr) ||
 		    kvm_vcpu_gfn_to_memslot(vcpu, gpa_to_gfn(addr)))
 			return -EOPNOTSUPP;
 		return kvm_io_bus_ring(vcpu, KVM_MMIO_BUS, addr, 0, NULL, NULL);

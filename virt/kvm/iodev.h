@@ -118,8 +118,8 @@ struct kvm_io_site {
  * @seq: the age of the youngest range or doorbell; both kinds count here
  * @doorbells: doorbells and sites, by key
  * @covered: the doorbells that are marked as covered
- * @filter: per bus, a bit for each hash of an address that a doorbell may have;
- *	read without the lock
+ * @filter: per bus, a bit for each hash of an address that a doorbell may have,
+ *	on the fast bus one that takes any length; read without the lock
  * @nr_sites: how many sites, per bus
  * @nr_ranges: how many devices are registered, per bus
  * @ranges: the ranges, per bus; NULL as long as there are none

@@ -1,0 +1,290 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * MMIO doorbells: a kick by a plain store rings without the emulator.
+ *
+ * Path:     handle_ept_misconfig(), npf_interception()
+ *           -> kvm_ring_by_store() -> kvm_io_bus_ring()
+ *
+ * Of a store to a doorbell with a length the exit tells only the address.  Size
+ * and value are in the instruction, which is nearly always one plain MOV.  That is
+ * fetched once and decoded here; anything else is for the emulator, and so is
+ * whatever is in doubt.
+ *
+ * Context:  The vCPU's thread, interrupts on, kvm->srcu held from the exit on.
+ *
+ * Trust:    The guest may change the instruction, its registers' meaning (by page
+ *           tables) and its memory map underneath, from other vCPUs.  So nothing
+ *           is taken from the bytes that is not checked against what hardware has
+ *           said: the address that the instruction computes must translate, for a
+ *           write at this CPL, to the address that has faulted, and its length must
+ *           be the one reported, where one is.  What is rung is then what a guest
+ *           that runs these bytes may ring; the emulator, which reads the bytes
+ *           as late, can be made to do no less.
+ *
+ *           That there is no memory at the address is known by the SPTE, whose
+ *           generation is checked, from within the section of kvm->srcu that
+ *           KVM_SET_USER_MEMORY_REGION waits for.
+ */
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
+#include <linux/kvm_host.h>
+#include <linux/unaligned.h>
+#include <trace/events/kvm.h>
+
+#include "kvm_cache_regs.h"
+#include "lapic.h"
+#include "mmu.h"
+#include "smm.h"
+#include "x86.h"
+
+#define MAX_INSN_SIZE	15
+
+/* Bits of the REX prefix. */
+#define REX_B	BIT(0)
+#define REX_X	BIT(1)
+#define REX_R	BIT(2)
+#define REX_W	BIT(3)
+
+/**
+ * struct guest_store - a store, as far as it is decoded
+ * @insn: the one copy of the instruction that is looked at
+ * @nr: how many bytes were fetched
+ * @pos: how many bytes have been decoded
+ * @rex: the REX prefix, 0 if there is none
+ * @size: how many bytes are written: 1, 2, 4 or 8
+ * @rip_relative: @gva is relative to the end of the instruction
+ * @gva: where to
+ * @val: what, in the lower @size bytes
+ */
+struct guest_store {
+	u8 insn[MAX_INSN_SIZE];
+	u8 nr;
+	u8 pos;
+	u8 rex;
+	u8 size;
+	bool rip_relative;
+	gva_t gva;
+	u64 val;
+};
+
+/* The next @size bytes, sign-extended. */
+static bool store_take(struct guest_store *store, int size, u64 *val)
+{
+	const u8 *p = store->insn + store->pos;
+
+	if (store->pos + size > store->nr)
+		return false;
+	store->pos += size;
+
+	switch (size) {
+	case 1:
+		*val = (s8)*p;
+		break;
+	case 2:
+		*val = (s16)get_unaligned((u16 *)p);
+		break;
+	default:
+		*val = (s32)get_unaligned((u32 *)p);
+	}
+
+	return true;
+}
+
+static unsigned long store_reg(struct kvm_vcpu *vcpu, struct guest_store *store,
+			       u8 reg, u8 rex_bit)
+{
+	return kvm_register_read_raw(vcpu, reg | (store->rex & rex_bit ? 8 : 0));
+}
+
+/* Prefixes: an operand size, and then a REX.  All others are in doubt. */
+static bool decode_prefixes(struct guest_store *store, u64 *opcode)
+{
+	store->size = 4;
+	if (!store_take(store, 1, opcode))
+		return false;
+
+	if (*opcode == 0x66) {
+		store->size = 2;
+		if (!store_take(store, 1, opcode))
+			return false;
+	}
+	if ((*opcode & 0xf0) == 0x40) {
+		store->rex = *opcode;
+		if (store->rex & REX_W && store->size == 2)
+			return false;
+		if (store->rex & REX_W)
+			store->size = 8;
+		if (!store_take(store, 1, opcode))
+			return false;
+	}
+
+	return true;
+}
+
+/* ModRM, SIB and displacement of 64-bit mode, where segments start at 0. */
+static bool decode_address(struct kvm_vcpu *vcpu, struct guest_store *store,
+			   u8 modrm)
+{
+	u8 mod = modrm >> 6, base = modrm & 7;
+	u64 sib, disp = 0;
+	gva_t gva = 0;
+
+	if (mod == 3)
+		return false;
+
+	if (base == 4) {
+		if (!store_take(store, 1, &sib))
+			return false;
+		base = sib & 7;
+		if ((sib >> 3 & 7) != 4 || store->rex & REX_X)
+			gva = store_reg(vcpu, store, sib >> 3 & 7, REX_X) <<
+			      (sib >> 6 & 3);
+		if (base == 5 && !mod)
+			goto disp32;
+	} else if (base == 5 && !mod) {
+		store->rip_relative = true;
+		goto disp32;
+	}
+
+	gva += store_reg(vcpu, store, base, REX_B);
+	if (!mod) {
+		store->gva = gva;
+		return true;
+	}
+	if (mod == 1) {
+		if (!store_take(store, 1, &disp))
+			return false;
+		store->gva = gva + disp;
+		return true;
+	}
+disp32:
+	if (!store_take(store, 4, &disp))
+		return false;
+	store->gva = gva + disp;
+
+	return true;
+}
+
+/* MOV of a register or an immediate to memory. */
+static bool decode_store(struct kvm_vcpu *vcpu, struct guest_store *store)
+{
+	bool is_immediate, is_byte;
+	u64 opcode, modrm;
+	u8 reg;
+
+	if (!decode_prefixes(store, &opcode) || !store_take(store, 1, &modrm))
+		return false;
+
+	opcode &= 0xff;
+	is_immediate = opcode == 0xc6 || opcode == 0xc7;
+	if (!is_immediate && opcode != 0x88 && opcode != 0x89)
+		return false;
+
+	is_byte = !(opcode & 1);
+	if (is_byte)
+		store->size = 1;
+
+	reg = modrm >> 3 & 7;
+	if (is_immediate && reg)
+		return false;
+	if (!decode_address(vcpu, store, modrm))
+		return false;
+
+	if (is_immediate) {
+		if (!store_take(store, min(store->size, 4), &store->val))
+			return false;
+	} else if (is_byte && !store->rex && reg >= 4) {
+		/* AH, CH, DH and BH */
+		store->val = kvm_register_read_raw(vcpu, reg - 4) >> 8;
+	} else {
+		store->val = store_reg(vcpu, store, reg, REX_R);
+	}
+
+	if (store->rip_relative)
+		store->gva += kvm_rip_read(vcpu) + store->pos;
+
+	return true;
+}
+
+/* Up to the end of the page; an instruction that goes on there is in doubt. */
+static bool fetch_store(struct kvm_vcpu *vcpu, struct guest_store *store)
+{
+	struct kvm_mmu *mmu = vcpu->arch.walk_mmu;
+	u64 access = kvm_x86_call(get_cpl)(vcpu) == 3 ? PFERR_USER_MASK : 0;
+	unsigned long rip = kvm_rip_read(vcpu);
+	struct x86_exception unused;
+	gpa_t gpa;
+
+	gpa = mmu->gva_to_gpa(vcpu, mmu, rip, access | PFERR_FETCH_MASK, &unused);
+	if (gpa == INVALID_GPA)
+		return false;
+
+	store->nr = min(MAX_INSN_SIZE, PAGE_SIZE - offset_in_page(rip));
+
+	return !kvm_vcpu_read_guest_page(vcpu, gpa_to_gfn(gpa), store->insn,
+					 offset_in_page(gpa), store->nr);
+}
+
+static bool store_goes_to(struct kvm_vcpu *vcpu, struct guest_store *store,
+			  gpa_t gpa)
+{
+	struct x86_exception unused;
+
+	return offset_in_page(store->gva) + store->size <= PAGE_SIZE &&
+	       !is_noncanonical_address(store->gva, vcpu, 0) &&
+	       kvm_mmu_gva_to_gpa_write(vcpu, store->gva, &unused) == gpa;
+}
+
+/* The local APIC goes before all that is on the bus. */
+static bool is_local_apic(struct kvm_vcpu *vcpu, gpa_t gpa)
+{
+	return lapic_in_kernel(vcpu) &&
+	       gpa_to_gfn(gpa) == gpa_to_gfn(vcpu->arch.apic_base);
+}
+
+/*
+ * Is the guest in the state that nearly all kicks come from?  The last question
+ * is whether KVM may read this guest's instructions at all.
+ */
+static bool vcpu_is_plain(struct kvm_vcpu *vcpu)
+{
+	return vcpu->arch.mmu->root_role.direct && !is_guest_mode(vcpu) &&
+	       !is_smm(vcpu) && is_64_bit_mode(vcpu) &&
+	       !vcpu->arch.exception.injected && !vcpu->arch.exception.pending &&
+	       !vcpu->arch.interrupt.injected && !vcpu->arch.nmi_injected &&
+	       !(kvm_x86_call(get_rflags)(vcpu) & X86_EFLAGS_RF) &&
+	       kvm_x86_call(check_emulate_instruction)(vcpu, EMULTYPE_SKIP,
+						       NULL, 0) == X86EMUL_CONTINUE;
+}
+
+/*
+ * For an access to @gpa that has faulted on a reserved SPTE: ring, if it is a
+ * plain store to a doorbell.  @insn_len is the length that hardware has reported,
+ * or 0.  Returns what the exit handler has to return, or negative if nothing has
+ * been done.
+ */
+int kvm_ring_by_store(struct kvm_vcpu *vcpu, gpa_t gpa, int insn_len)
+{
+	struct guest_store store;
+
+	if (!kvm_io_bus_is_likely(vcpu->kvm, KVM_MMIO_BUS, gpa) ||
+	    !vcpu_is_plain(vcpu) || is_local_apic(vcpu, gpa) ||
+	    !kvm_mmu_is_mmio(vcpu, gpa))
+		return -EOPNOTSUPP;
+
+	store.pos = 0;
+	store.rex = 0;
+	store.rip_relative = false;
+	if (!fetch_store(vcpu, &store) || !decode_store(vcpu, &store) ||
+	    (insn_len && insn_len != store.pos) ||
+	    !store_goes_to(vcpu, &store, gpa))
+		return -EOPNOTSUPP;
+
+	if (kvm_io_bus_ring(vcpu, KVM_MMIO_BUS, gpa, store.size, &store.val, NULL))
+		return -EOPNOTSUPP;
+
+	trace_kvm_mmio(KVM_TRACE_MMIO_WRITE, store.size, gpa, &store.val);
+
+	return kvm_skip_instruction_of(vcpu, store.pos);
+}
+EXPORT_SYMBOL_GPL(kvm_ring_by_store);
