@@ -421,6 +421,31 @@ static int judge_two_deassigns(void)
 	return 0;
 }
 
+static int freed_resamplefd;
+
+static void prepare_resampler(void)
+{
+	kvm_assign_resample_irqfd(vm, gsi, fd, freed_resamplefd);
+}
+
+static int judge_freed(void)
+{
+	must_be(assign_got, 0, 0);
+	kvm_deassign_irqfd(vm, OTHER_GSI, fd);
+	return 0;
+}
+
+/* A resampler takes a grace period to go, which is long. */
+FACT(deassign_wait, "IRQFD-26 after each of two deassigns the eventfd can be assigned")
+{
+	boot_for_pin();
+	freed_resamplefd = kvm_new_eventfd();
+	CONTEST(.rounds = 100,
+		.prepare = prepare_resampler,
+		.racers = { deassign_and_assign, deassign_it },
+		.judge = judge_freed);
+}
+
 FACT(deassign_deassign, "IRQFD-26 each of two deassigns returns only when signals stay")
 {
 	boot_for_msi();

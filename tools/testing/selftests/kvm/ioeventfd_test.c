@@ -313,8 +313,25 @@ FACT(deassign_twice, "IOEV-8 the second deassign gets ENOENT")
 
 	vm = vm_create_barebones();
 	fd = assign(&pio, 0, 4);
+	assign(&pio, 0, 2);
 	deassign(&pio, fd, 0, 4);
 	TEST_ASSERT_ERRNO(try(&pio, fd, ANY(4), DEASSIGN), ENOENT);
+	TEST_ASSERT(!try(&pio, fd, ANY(4), 0), "Still there, errno: %i", errno);
+}
+
+BUS_FACT(last_goes, "IOEV-8 the others ring on until the last one goes, and again after that")
+{
+	int fds[3], round, i;
+
+	for (round = 0; round < 2; round++) {
+		for (i = 0; i < 3; i++)
+			fds[i] = assign(bus, 0x20 + 4 * i, 4);
+		for (i = 0; i < 3; i++) {
+			must_ring(fds[2], bus_write(bus, 0x20 + 8, 4, 1));
+			deassign(bus, fds[i], 0x20 + 4 * i, 4);
+			must_exit(bus_write(bus, 0x20 + 4 * i, 4, 1));
+		}
+	}
 }
 
 FACT(deassign_unchecked, "IOEV-8 deassign checks neither the length, the range nor unknown flags")

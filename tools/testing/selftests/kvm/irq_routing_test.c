@@ -611,6 +611,30 @@ FACT(pin_flips, "ROUTE-2 nor does an interrupt by a pin, which is raised later")
 	kvm_differs(!stale, "%d interrupts went by an old table", stale);
 }
 
+/*
+ * A pulse is two halves, and the second one has to find the pin of the first.  As
+ * the pins are masked, what they show is their lines.
+ */
+FACT(pulse_flips, "ROUTE-2 a pulse amid the change of its route leaves no pin high")
+{
+	int fd, flip, stuck = 0, old, new;
+	pthread_t thread;
+
+	create_vm_with_irqchip();
+	fd = new_irqfd(MSI_GSI);
+	set_route(pin_route(0, OTHER_VECTOR));
+	thread = spawn(keep_signalling, &fd);
+	for (flip = 0; flip < 10 * FLIPS; flip++) {
+		old = pin_of(0, flip % 2 ? VECTOR : OTHER_VECTOR);
+		new = pin_of(0, flip % 2 ? OTHER_VECTOR : VECTOR);
+		set_route(PIN_ROUTE(MSI_GSI, KVM_IRQCHIP_IOAPIC, new));
+		stuck += pin_is_high(old);
+	}
+	WRITE_ONCE(stop_signalling, true);
+	join(thread);
+	kvm_differs(!stuck, "%d pins were left high", stuck);
+}
+
 int main(int argc, char *argv[])
 {
 	TEST_REQUIRE(kvm_has_cap(KVM_CAP_IRQFD));

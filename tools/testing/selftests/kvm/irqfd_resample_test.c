@@ -127,6 +127,26 @@ FACT(resample_collapse, "IRQFD-35 N signals before one EOI are one interrupt and
 	TEST_ASSERT_EQ(eventfd_take(a.resamplefd), 0);
 }
 
+static bool is_high_and_in_irr(int gsi)
+{
+	return pin_is_high(gsi) && in_irr(vcpu, VECTOR);
+}
+
+FACT(resample_at_once, "IRQFD-33 the line is up when write() returns, and down after the EOI")
+{
+	struct resampler r = boot_with_resampler(LEVEL);
+	int i;
+
+	for (i = 1; i <= 10; i++) {
+		kvm_differs(signal_does(r.fd, is_high_and_in_irr, IOAPIC_GSI), "It came later");
+		wait_until(is_high_and_in_irr(IOAPIC_GSI));
+		take_irqs();
+		TEST_ASSERT_EQ(irqs_taken(VECTOR), i);
+		TEST_ASSERT_EQ(eventfd_take(r.resamplefd), 1);
+		TEST_ASSERT(!pin_is_high(IOAPIC_GSI), "The EOI left the line high");
+	}
+}
+
 FACT(resample_last, "IRQFD-37 deassign of the last resampler, and only it, lowers the line")
 {
 	struct resampler a = boot_with_resampler(LEVEL | MASKED);
@@ -152,6 +172,15 @@ FACT(resample_deassigned, "IRQFD-37 after deassign an EOI signals no resamplefd 
 	take_irqs();
 	TEST_ASSERT_EQ(irqs_taken(VECTOR), 2);
 	TEST_ASSERT_EQ(eventfd_take(r.resamplefd), 0);
+
+	/* What comes after it has a line of its own. */
+	program_pin(IOAPIC_GSI, VECTOR, LEVEL);
+	kvm_assign_resample_irqfd(vm, IOAPIC_GSI, r.fd, r.resamplefd);
+	eventfd_signal(r.fd);
+	wait_until(in_irr(vcpu, VECTOR));
+	take_irqs();
+	TEST_ASSERT_EQ(irqs_taken(VECTOR), 3);
+	TEST_ASSERT_EQ(eventfd_take(r.resamplefd), 1);
 }
 
 FACT(resample_irq_line, "IRQFD-34 the EOI of what KVM_IRQ_LINE raised signals resamplefd as well")

@@ -347,6 +347,105 @@ FACT(pic_slave, "IRQFD-20 a signal pulses a pin of the slave PIC")
 	check_pic(SLAVE_GSI);
 }
 
+static bool pin_was_pulsed(int gsi)
+{
+	return in_irr(vcpu, VECTOR) && !pin_is_high(gsi);
+}
+
+FACT(ioapic_at_once, "IRQFD-21 a pin of the IOAPIC has been pulsed when write() returns")
+{
+	int fd, i;
+
+	boot();
+	program_pin(IOAPIC_GSI, VECTOR, EDGE);
+	fd = new_irqfd(IOAPIC_GSI);
+	for (i = 1; i <= 10; i++) {
+		kvm_differs(signal_does(fd, pin_was_pulsed, IOAPIC_GSI), "It came later");
+		wait_for_pulse(IOAPIC_GSI, VECTOR);
+		take_irqs();
+		TEST_ASSERT_EQ(irqs_taken(VECTOR), i);
+	}
+}
+
+static bool both_were_pulsed(int gsi)
+{
+	struct kvm_pic_state pic = irqchip_state(KVM_IRQCHIP_PIC_MASTER).chip.pic;
+
+	return pin_was_pulsed(gsi) && pic.irr & BIT(gsi) && !(pic.last_irr & BIT(gsi));
+}
+
+FACT(pic_at_once, "IRQFD-21 so have the pins of both the PIC and the IOAPIC")
+{
+	int fd, i;
+
+	boot();
+	run_in_guest(guest_program_pics, 0, 0, 0);
+	program_pin(PIC_GSI, VECTOR, EDGE);
+	fd = new_irqfd(PIC_GSI);
+	for (i = 1; i <= 10; i++) {
+		kvm_differs(signal_does(fd, both_were_pulsed, PIC_GSI), "It came later");
+		wait_for_pic_pulse(PIC_GSI);
+		wait_for_pulse(PIC_GSI, VECTOR);
+		take_irqs();
+		TEST_ASSERT_EQ(irqs_taken(VECTOR), i);
+		TEST_ASSERT_EQ(irqs_taken(PIC_VECTOR + PIC_GSI), i);
+	}
+}
+
+/* That one takes a walk over all vCPUs, which write() does not do. */
+FACT(ioapic_broadcast, "IRQFD-21 a pin whose interrupt goes to all APICs is pulsed later")
+{
+	int fd, i;
+
+	boot();
+	program_pin(IOAPIC_GSI, VECTOR, EDGE);
+	run_in_guest(guest_write_ioapic, 0x11 + 2 * IOAPIC_GSI, 0xff << 24, 0);
+	fd = new_irqfd(IOAPIC_GSI);
+	for (i = 1; i <= 10; i++) {
+		TEST_ASSERT(!signal_does(fd, pin_was_pulsed, IOAPIC_GSI), "It came at once");
+		wait_for_pulse(IOAPIC_GSI, VECTOR);
+		take_irqs();
+		TEST_ASSERT_EQ(irqs_taken(VECTOR), i);
+	}
+}
+
+/*
+ * Two threads for two pins of the chips, so that each finds the other's lock taken
+ * now and then: the interrupt may be late then, but it comes.
+ */
+static bool stop_pulsing;
+static int nr_pulses;
+
+static void *keep_pulsing(void *unused)
+{
+	while (!READ_ONCE(stop_pulsing)) {
+		irqchip_state(KVM_IRQCHIP_IOAPIC);
+		pulse_line(IOAPIC_GSI + 1);
+		nr_pulses++;
+	}
+	return NULL;
+}
+
+FACT(ioapic_contended, "IRQFD-21 no pulse is lost while others use the chip")
+{
+	pthread_t thread;
+	int fd, i;
+
+	boot();
+	program_pin(IOAPIC_GSI, VECTOR, EDGE);
+	fd = new_irqfd(IOAPIC_GSI);
+	thread = spawn(keep_pulsing, NULL);
+	for (i = 1; i <= 300; i++) {
+		eventfd_signal(fd);
+		wait_for_pulse(IOAPIC_GSI, VECTOR);
+		take_irqs();
+		TEST_ASSERT_EQ(irqs_taken(VECTOR), i);
+	}
+	WRITE_ONCE(stop_pulsing, true);
+	join(thread);
+	pr_info("%d pulses beside\n", nr_pulses);
+}
+
 FACT(pic_and_ioapic, "ROUTE-3 a gsi below 16 reaches the PIC and the IOAPIC")
 {
 	int fd;

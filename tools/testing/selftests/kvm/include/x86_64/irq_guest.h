@@ -205,12 +205,41 @@ static inline bool irr_is_empty(struct kvm_vcpu *vcpu)
 	return true;
 }
 
+/*
+ * Signal, and see what that has done: on this CPU, and before any work item that
+ * it may have left to it, as those are not run before a real time thread sleeps.
+ */
+static inline bool signal_does(int fd, bool (*done)(int arg), int arg)
+{
+	struct sched_param fifo = { .sched_priority = 1 }, other = {};
+	cpu_set_t all, here;
+	bool did;
+
+	CPU_ZERO(&here);
+	CPU_SET(sched_getcpu(), &here);
+	TEST_ASSERT(!sched_getaffinity(0, sizeof(all), &all) &&
+		    !sched_setaffinity(0, sizeof(here), &here) &&
+		    !sched_setscheduler(0, SCHED_FIFO, &fifo),
+		    "There is no holding on to a CPU, errno: %i", errno);
+	eventfd_signal(fd);
+	did = done(arg);
+	TEST_ASSERT(!sched_setscheduler(0, SCHED_OTHER, &other) &&
+		    !sched_setaffinity(0, sizeof(all), &all),
+		    "There is no letting go of a CPU, errno: %i", errno);
+	return did;
+}
+
+static inline bool vcpu_in_irr(int vector)
+{
+	return in_irr(vcpu, vector);
+}
+
 /* By MSI, which must be in the IRR when write() returns. */
 static inline void must_inject(int fd, int vector)
 {
 	TEST_ASSERT(!in_irr(vcpu, vector), "Vector 0x%x is already pending", vector);
-	eventfd_signal(fd);
-	TEST_ASSERT(in_irr(vcpu, vector), "The signal did not inject vector 0x%x", vector);
+	TEST_ASSERT(signal_does(fd, vcpu_in_irr, vector),
+		    "The signal did not inject vector 0x%x", vector);
 	take_irqs();
 }
 
