@@ -29,16 +29,34 @@ judge() {
 	log=check-$on-$kernel$([ "$name" = tests ] || echo "-$name")
 	sum=$logs/$log.sum
 	say "$kernel kernel on $on: $name"
-	rm -f "$sum"
+	rm -f "$sum" "$sum.died"
 	{
-		CMD=$5 ON=$on KERNEL=$2 LOG=$log TIMEOUT=$total \
-			"$top/dev/guest.sh" || echo "#@ guest failed"
+		CMD=$5 ON=$on KERNEL=$2 LOG=$log TIMEOUT=$total "$top/dev/guest.sh"
+		status=$?
+		[ $status != 124 ] || : > "$sum.died"
+		[ $status = 0 ] || echo "#@ guest failed"
 	} | awk -f "$top/dev/ktap.awk" -v on="$on" -v expect="$4" -v sum="$sum"
 	# shellcheck disable=SC2046
 	set -- $(cat "$sum" 2>/dev/null || echo 0 1 0)
 	echo "$on, $kernel kernel, $name: $1 passed, $2 failed, $3 skipped"
 	[ "$2" = 0 ] || echo "     see build/logs/$log.out and build/logs/$log.kernel"
 	add "$@"
+}
+
+# hardy ON KERNEL NAME PROGRAMS CMD: likewise, for what QEMU's machine does not always
+# survive. Under a load of nested guests it comes to a triple fault now and then, with
+# stock as with ours: the host's code runs on with the segments of the nested guest.
+# That, and nothing else, is tried again in a fresh guest, twice at most.
+hardy() {
+	hardy_out=$logs/hardy.out
+	for try in 1 2 3; do
+		p=$passed f=$failed s=$skipped
+		judge "$@" > "$hardy_out"
+		[ -e "$sum.died" ] && [ $try -lt 3 ] || break
+		echo "     $1, $2 kernel, $3: a triple fault in guest $try of 3"
+		passed=$p failed=$f skipped=$s
+	done
+	cat "$hardy_out"
 }
 
 # machine ON KERNEL LIMIT OURS STOCK SMOKE: those programs in one guest
@@ -51,9 +69,14 @@ machine() {
 		"$options/tmp/tests/run_tests $3 $4 -- $5 -- $6"
 }
 
+# The races need two CPUs to be any.
+races() {
+	hardy svm "$1" races 1 "/tmp/tests/run_tests 900 eventfd_race_test -- --"
+}
+
 # Debian's QEMU as the VMM. It sees the checkout as run.sh has it.
 clients() {
-	judge svm "$1" clients 1 "
+	hardy svm "$1" clients 1 "
 		mkdir /tmp/host && mount --bind / /tmp/host && cd '/tmp/host$top' || exit
 		echo '#@ start ours clients'
 		${DEBUG:+SHORT=1} sh dev/run_clients build/img/bzImage-ours dev/run_nested
@@ -89,16 +112,22 @@ smoke=$(names $(cd "$top/tools/testing/selftests/kvm" && grep -l '^SMOKE_FACT' .
 if [ -n "${DEBUG-}" ]; then
 	total=14400
 	machine svm ours 7200 "$ours" "$theirs" "$smoke"
+	(unset DEBUG && "$top/dev/kernel.sh" ours) || exit 1
+	clients ours
 	finish
 fi
-# Under the races QEMU's machine itself dies, in one of 15 runs, with stock and with ours.
 # shellcheck disable=SC2046
 machine svm ours 600 "$(names $(our_tests | grep -v eventfd_race_test))" "$theirs" "$smoke"
+races ours
+clients ours
 machine vmx ours 900 "$ours" "" "$smoke"
 # The tests of the ABI must pass there too: they test the ABI and not us. Stock does not
 # survive all that the races and the recorder of irq bypass do to it.
 machine svm stock 600 "$abi" "" ""
 machine vmx stock 900 "$abi" "" ""
 # Next RIP matters to doorbells; and a guest that spins on that one CPU can hang.
-machine svm-nrips ours 900 "ioeventfd_nested_test ioeventfd_overlap_test ioeventfd_test" "" ioeventfd_test
+# Traps of a guest are more than that emulator can do.
+machine svm-nrips ours 900 \
+	"ioeventfd_fastpath_test ioeventfd_nested_test ioeventfd_overlap_test ioeventfd_store_test ioeventfd_test" \
+	"" ioeventfd_test
 finish

@@ -1,14 +1,20 @@
 #!/bin/sh
 # Run a command in a test guest. By environment: CMD, ON=svm|vmx|svm-nrips,
 # KERNEL=ours|stock, DEBUG=1, ICOUNT=1, TIMEOUT=seconds, LOG=name of the logs. Prints the
-# command's output and exits with its status, or with 125 if the guest failed.
+# command's output and exits with its status, with 125 if the guest failed, or with 124
+# if it did by a triple fault of QEMU's CPU.
 # guest.sh --check only looks at these variables, before a long build.
 . "$(dirname "$0")/lib.sh"
 
 cmd=${CMD-}
 on=${ON:-svm}
 
-fail() { echo "error: $*" >&2; exit 125; }
+fail() { # [STATUS] WORDS
+	status=125
+	[ "$1" != 124 ] || { status=$1; shift; }
+	echo "error: $*" >&2
+	exit $status
+}
 
 [ -n "$cmd" ] || fail "no command; use CMD='...'"
 (pick_kernel "${KERNEL:-ours}") || exit 125
@@ -104,6 +110,7 @@ start_svm() {
 	# shellcheck disable=SC2086
 	timeout -k 5 "$limit" qemu-system-x86_64 $accel -cpu max,+svm -m 4G \
 		-nodefaults -display none -monitor none -no-reboot \
+		-d cpu_reset -D "$run/resets" \
 		-serial file:"$run/console" -serial file:"$run/output" \
 		-fsdev local,id=host,path=/,security_model=none,readonly=on,multidevs=remap \
 		-device virtio-9p-pci,fsdev=host,mount_tag=host \
@@ -177,6 +184,8 @@ ended=$(sed -n 's/.*guest: exit \([0-9]*\)$/\1/p' "$klog" | tail -n 1)
 [ -z "$splat" ] || fail "the $kernel kernel complained on $on: $splat; see $klog"
 if [ -z "$ended" ]; then
 	[ "$took" -lt "$limit" ] || fail "the $on guest hung, stopped after $limit s (TIMEOUT=); see $klog"
+	! grep -qs 'Triple fault' "$run/resets" ||
+		fail 124 "the $on guest died of a triple fault; see $klog"
 	[ -s "$klog" ] || fail "the $on machine did not start: $(tail -n 1 "$run/machine") (status $status)"
 	fail "the $on guest died before the command ended: $(tail -n 1 "$klog"); see $klog"
 fi

@@ -15,30 +15,6 @@
 /* The doorbell's page once more, where code can reach it relative to RIP. */
 #define LOW_GVA		0x20000000ull
 
-static u64 emulated_instructions(void)
-{
-	struct kvm_stats_header header;
-	struct kvm_stats_desc *all, *desc;
-	int fd = vcpu_get_stats_fd(vcpu);
-	u64 nr = 0;
-	int i;
-
-	read_stats_header(fd, &header);
-	all = read_stats_descriptors(fd, &header);
-	for (i = 0; i < header.num_desc; i++) {
-		desc = get_stats_descriptor(all, i, &header);
-		if (strcmp(desc->name, "insn_emulation"))
-			continue;
-		read_stat_data(fd, &header, desc, &nr, 1);
-		break;
-	}
-	TEST_ASSERT(i < header.num_desc, "There is no stat insn_emulation");
-	free(all);
-	close(fd);
-
-	return nr;
-}
-
 static void guest_nothing(u64 unused1, u64 unused2, u64 unused3)
 {
 }
@@ -277,51 +253,6 @@ FACT(memory, "IOEV-23 memory that comes over a rung doorbell with a length takes
 		vm_mem_region_delete(vm, 1);
 	}
 	must_ring(fd, STORE(DOOR_GPA, 4, 1));
-}
-
-/*
- * The guest's trap flag: the trap comes right behind the store.
- */
-static u64 nr_traps, trap_rip, after_store;
-
-static void guest_trap(struct ex_regs *regs)
-{
-	nr_traps++;
-	trap_rip = regs->rip;
-	regs->rflags &= ~BIT_ULL(8);
-}
-
-static void guest_store_and_trap(u64 gpa, u64 unused1, u64 unused2)
-{
-	/* The trap of POPF's own flag comes after the store. */
-	asm volatile("lea 1f(%%rip), %%rax\n\t"
-		     "mov %%rax, %0\n\t"
-		     "mov $7, %%eax\n\t"
-		     "pushfq\n\t"
-		     "orl $0x100, (%%rsp)\n\t"
-		     "popfq\n\t"
-		     "movl %%eax, (%1)\n\t"
-		     "1: nop"
-		     : "=m"(after_store) : "r"(gpa) : "rax", "cc", "memory");
-}
-
-FACT(trap, "IOEV-14 a guest that traps after each instruction traps behind a plain store")
-{
-	int fd, emulated;
-
-	boot();
-	vm_install_exception_handler(vm, DB_VECTOR, guest_trap);
-	fd = assign_value_at(DOOR_GPA, 4, 7);
-	run_in_guest(guest_store_4, DOOR_GPA, 7, 0);
-
-	emulated = emulated_by(guest_store_and_trap, DOOR_GPA);
-	TEST_ASSERT_EQ(eventfd_take(fd), 2);
-	sync_global_from_guest(vm, nr_traps);
-	sync_global_from_guest(vm, trap_rip);
-	sync_global_from_guest(vm, after_store);
-	TEST_ASSERT_EQ(nr_traps, 1);
-	TEST_ASSERT_EQ(trap_rip, after_store);
-	kvm_differs(!emulated, "%d emulated", emulated);
 }
 
 /*

@@ -161,4 +161,29 @@ static inline int assign_value(const struct bus *bus, u64 offset, u32 len,
 	return fd;
 }
 
+/* How many the instruction emulator has had of the vCPU. */
+static inline u64 emulated_instructions(void)
+{
+	struct kvm_stats_header header;
+	struct kvm_stats_desc *all, *desc;
+	int fd = vcpu_get_stats_fd(vcpu);
+	u64 nr = 0;
+	int i;
+
+	read_stats_header(fd, &header);
+	all = read_stats_descriptors(fd, &header);
+	for (i = 0; i < header.num_desc; i++) {
+		desc = get_stats_descriptor(all, i, &header);
+		if (strcmp(desc->name, "insn_emulation"))
+			continue;
+		read_stat_data(fd, &header, desc, &nr, 1);
+		break;
+	}
+	TEST_ASSERT(i < header.num_desc, "There is no stat insn_emulation");
+	free(all);
+	close(fd);
+
+	return nr;
+}
+
 #endif /* SELFTEST_KVM_DOORBELL_GUEST_H */

@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * KVM's tracepoints, as witnesses of the way that something went.
+ */
+#ifndef SELFTEST_KVM_TRACE_H
+#define SELFTEST_KVM_TRACE_H
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "test_util.h"
+
+/* The test has a mount of its own, which goes with it, and so does the instance. */
+static char kvm_trace_dir[] = "/tmp/kvm-trace-XXXXXX", kvm_trace_instance[64];
+
+static inline char *kvm_trace_file(const char *name)
+{
+	return strdup_printf("%s/%s", kvm_trace_instance, name);
+}
+
+static inline void kvm_trace_write(const char *name, const char *text)
+{
+	char *path = kvm_trace_file(name);
+	int fd = open(path, O_WRONLY | O_TRUNC);
+
+	TEST_ASSERT(fd >= 0 && write(fd, text, strlen(text)) >= 0,
+		    "Cannot write %s to %s, errno: %i", text, path, errno);
+	close(fd);
+	free(path);
+}
+
+static inline void kvm_trace_end(void)
+{
+	rmdir(kvm_trace_instance);
+	umount2(kvm_trace_dir, MNT_DETACH);
+	rmdir(kvm_trace_dir);
+}
+
+static inline void kvm_trace_begin(void)
+{
+	TEST_ASSERT(mkdtemp(kvm_trace_dir) &&
+		    !mount("tracefs", kvm_trace_dir, "tracefs", 0, NULL),
+		    "Cannot mount tracefs, errno: %i", errno);
+	snprintf(kvm_trace_instance, sizeof(kvm_trace_instance),
+		 "%s/instances/kvm-%d", kvm_trace_dir, getpid());
+	TEST_ASSERT(!mkdir(kvm_trace_instance, 0700),
+		    "Cannot make an instance of tracefs, errno: %i", errno);
+	atexit(kvm_trace_end);
+}
+
+static inline void kvm_trace_enable(const char *event)
+{
+	char *name = strdup_printf("events/kvm/%s/enable", event);
+
+	kvm_trace_write(name, "1");
+	free(name);
+}
+
+static inline void kvm_trace_clear(void)
+{
+	kvm_trace_write("trace", "");
+}
+
+/*
+ * How often the event came, with a text in it, and how often of these with
+ * interrupts off: the first of the flags between "] " and the time.
+ */
+static inline int kvm_trace_count(const char *event, const char *text, int *irqs_off)
+{
+	char *path = kvm_trace_file("trace"), *line = NULL, *name, *flags;
+	FILE *file = fopen(path, "r");
+	size_t size = 0;
+	int nr = 0;
+
+	TEST_ASSERT(file, "Cannot open %s, errno: %i", path, errno);
+	*irqs_off = 0;
+	name = strdup_printf(": %s: ", event);
+	while (getline(&line, &size, file) > 0) {
+		flags = strstr(line, "] ");
+		if (*line == '#' || !flags || !strstr(line, name) || !strstr(line, text))
+			continue;
+		nr++;
+		*irqs_off += flags[2] == 'd' || flags[2] == 'D';
+	}
+	free(line);
+	free(name);
+	free(path);
+	fclose(file);
+	return nr;
+}
+
+#endif /* SELFTEST_KVM_TRACE_H */
