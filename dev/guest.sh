@@ -13,7 +13,7 @@ fail() { # [STATUS] WORDS
 	status=125
 	[ "$1" != 124 ] || { status=$1; shift; }
 	echo "error: $*" >&2
-	exit $status
+	exit "$status"
 }
 
 [ -n "$cmd" ] || fail "no command; use CMD='...'"

@@ -148,15 +148,14 @@ static void irqfd_inject_work(struct work_struct *work)
 	struct kvm_kernel_irq_routing_entry routes[KVM_NR_IRQCHIPS];
 	int nr;
 
-	guard(srcu)(&irqfd->kvm->irq_srcu);
-
-	nr = kvm_irq_map_gsi(irqfd->kvm, routes, irqfd->gsi);
-	if (!irqfd_set_lines(irqfd, routes, nr, false))
-		return;
-
-	irqfd_set_routes(irqfd, routes, nr, 1);
-	if (!irqfd->resampler)
-		irqfd_set_routes(irqfd, routes, nr, 0);
+	scoped_guard(srcu, &irqfd->kvm->irq_srcu) {
+		nr = kvm_irq_map_gsi(irqfd->kvm, routes, irqfd->gsi);
+		if (irqfd_set_lines(irqfd, routes, nr, false)) {
+			irqfd_set_routes(irqfd, routes, nr, 1);
+			if (!irqfd->resampler)
+				irqfd_set_routes(irqfd, routes, nr, 0);
+		}
+	}
 }
 
 /*

@@ -110,7 +110,7 @@ struct kvm_io_site {
 };
 
 #define KVM_DOORBELL_FILTER_BITS	10
-#define KVM_DOORBELL_FILTER_SIZE	(1 << KVM_DOORBELL_FILTER_BITS)
+#define KVM_DOORBELL_FILTER_SIZE	BIT(KVM_DOORBELL_FILTER_BITS)
 
 /**
  * struct kvm_io_bus - the buses of a VM

@@ -109,7 +109,7 @@ FACT(pio_string, "IOEV-21 a string rings outside of the fastpath")
 /* On AMD that needs the next RIP, which not all emulators have. */
 FACT(mmio_any_length, "IOEV-25 a store to a doorbell of length 0 rings in the exit fastpath")
 {
-	bool can = host_cpu_is_intel || get_kvm_amd_param_bool("nrips");
+	bool can = host_cpu_is_intel || get_kvm_amd_param_integer("nrips");
 	int fd, nr, fast;
 
 	boot_traced();

@@ -54,10 +54,12 @@ static int assign_value_at(u64 gpa, u32 len, u64 value)
 #define FORM(_fn, _asm)							\
 static void _fn(u64 gpa, u64 unused1, u64 unused2)			\
 {									\
+	u64 seven = 7;							\
+									\
 	asm volatile(".set low_door, 0x20000040\n\t"			\
 		     _asm						\
-		     : : "D"(gpa)					\
-		     : "rax", "rbx", "rcx", "rdx", "rsi", "r8", "r9",	\
+		     : "+a"(seven) : "D"(gpa)				\
+		     : "rbx", "rcx", "rdx", "rsi", "r8", "r9",	\
 		       "r10", "r11", "r12", "r13", "r14", "r15",	\
 		       "memory");					\
 }
@@ -78,30 +80,26 @@ FORM(form_imm16, "movw $0x8001, (%%rdi)")
 FORM(form_imm32, "movl $0x80000001, (%%rdi)")
 FORM(form_imm64, "movq $-2, (%%rdi)")
 FORM(form_imm_disp, "movl $7, 0x10(%%rdi)")
-FORM(form_disp8, "lea 0x80(%%rdi), %%rsi; mov $7, %%eax; movl %%eax, -0x80(%%rsi)")
-FORM(form_disp32, "lea -0x1000(%%rdi), %%rsi; mov $7, %%eax; movl %%eax, 0x1000(%%rsi)")
-FORM(form_base_r12, "mov %%rdi, %%r12; mov $7, %%eax; movl %%eax, (%%r12)")
-FORM(form_base_r13, "mov %%rdi, %%r13; mov $7, %%eax; movl %%eax, (%%r13)")
-FORM(form_base_rsp,
-     "mov %%rsp, %%r11; mov %%rdi, %%rsp; mov $7, %%eax; movl %%eax, (%%rsp); mov %%r11, %%rsp")
-FORM(form_index,
-     "lea -0x30(%%rdi), %%rsi; mov $8, %%ecx; mov $7, %%eax; movl %%eax, 0x10(%%rsi, %%rcx, 4)")
-FORM(form_index_r12,
-     "lea -0x30(%%rdi), %%r14; mov $0x18, %%r12d; mov $7, %%eax; movl %%eax, (%%r14, %%r12, 2)")
-FORM(form_no_base,
-     "lea -0x400(%%rdi), %%r14; shr $3, %%r14; mov $7, %%eax; movl %%eax, 0x400(, %%r14, 8)")
-FORM(form_absolute, "mov $7, %%eax; movl %%eax, low_door")
-FORM(form_rip, "mov $7, %%eax; .byte 0x89, 0x05; .long low_door - 4 - .")
+FORM(form_disp8, "lea 0x80(%%rdi), %%rsi; movl %%eax, -0x80(%%rsi)")
+FORM(form_disp32, "lea -0x1000(%%rdi), %%rsi; movl %%eax, 0x1000(%%rsi)")
+FORM(form_base_r12, "mov %%rdi, %%r12; movl %%eax, (%%r12)")
+FORM(form_base_r13, "mov %%rdi, %%r13; movl %%eax, (%%r13)")
+FORM(form_base_rsp, "mov %%rsp, %%r11; mov %%rdi, %%rsp; movl %%eax, (%%rsp); mov %%r11, %%rsp")
+FORM(form_index, "lea -0x30(%%rdi), %%rsi; mov $8, %%ecx; movl %%eax, 0x10(%%rsi, %%rcx, 4)")
+FORM(form_index_r12, "lea -0x30(%%rdi), %%r14; mov $0x18, %%r12d; movl %%eax, (%%r14, %%r12, 2)")
+FORM(form_no_base, "lea -0x400(%%rdi), %%r14; shr $3, %%r14; movl %%eax, 0x400(, %%r14, 8)")
+FORM(form_absolute, "movl %%eax, low_door")
+FORM(form_rip, ".byte 0x89, 0x05; .long low_door - 4 - .")
 FORM(form_rip_imm, ".byte 0xc7, 0x05; .long low_door - 8 - .; .long 7")
 FORM(form_rip_imm16, ".byte 0x66, 0xc7, 0x05; .long low_door - 6 - .; .word 7")
 
-FORM(form_addr32, "mov $7, %%eax; addr32 movl %%eax, low_door")
-FORM(form_segment, "mov $7, %%eax; cs movl %%eax, (%%rdi)")
-FORM(form_stos, "mov $7, %%eax; stosl")
-FORM(form_rep_stos, "mov $7, %%eax; mov $1, %%ecx; rep stosl")
-FORM(form_movnti, "mov $7, %%eax; movnti %%eax, (%%rdi)")
-FORM(form_data16_rexw, "mov $7, %%eax; .byte 0x66, 0x48, 0x89, 0x07")
-FORM(form_rep_mov, "mov $7, %%eax; .byte 0xf3, 0x89, 0x07")
+FORM(form_addr32, "addr32 movl %%eax, low_door")
+FORM(form_segment, "cs movl %%eax, (%%rdi)")
+FORM(form_stos, "stosl")
+FORM(form_rep_stos, "mov $1, %%ecx; rep stosl")
+FORM(form_movnti, "movnti %%eax, (%%rdi)")
+FORM(form_data16_rexw, ".byte 0x66, 0x48, 0x89, 0x07")
+FORM(form_rep_mov, ".byte 0xf3, 0x89, 0x07")
 FORM(form_push, "mov %%rsp, %%r11; lea 8(%%rdi), %%rsp; pushq $7; mov %%r11, %%rsp")
 
 static const struct form {

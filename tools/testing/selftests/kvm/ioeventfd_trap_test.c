@@ -21,7 +21,9 @@ static void guest_trap(struct ex_regs *regs)
 }
 
 /* The trap of POPF's own flag comes behind the instruction after it. */
-#define TRAPPED(_kick)							\
+#define TRAPPED(_fn, _kick)						\
+static void _fn(u64 addr, u64 unused1, u64 unused2)			\
+{									\
 	asm volatile("lea 1f(%%rip), %%rax\n\t"				\
 		     "mov %%rax, %0\n\t"				\
 		     "mov $7, %%eax\n\t"				\
@@ -30,15 +32,25 @@ static void guest_trap(struct ex_regs *regs)
 		     "popfq\n\t"					\
 		     _kick "\n\t"					\
 		     "1: nop"						\
-		     : "=m"(behind_kick) : "d"(addr) : "rax", "cc", "memory")
-
-static void guest_kick_trapped(u64 addr, u64 is_pio, u64 unused)
-{
-	if (is_pio)
-		TRAPPED("outl %%eax, %%dx");
-	else
-		TRAPPED("movl %%eax, (%%rdx)");
+		     : "=m"(behind_kick) : "d"(addr) : "rax", "cc", "memory"); \
 }
+
+TRAPPED(guest_out_trapped, "outl %%eax, %%dx")
+TRAPPED(guest_store_trapped, "movl %%eax, (%%rdx)")
+
+#define NOTED(_fn, _kick)						\
+static void _fn(u64 addr, u64 unused1, u64 unused2)			\
+{									\
+	asm volatile("lea 1f(%%rip), %%rax\n\t"				\
+		     "mov %%rax, %0\n\t"				\
+		     "mov $7, %%eax\n\t"				\
+		     _kick "\n\t"					\
+		     "1: nop"						\
+		     : "=m"(behind_kick) : "d"(addr) : "rax", "memory"); \
+}
+
+NOTED(guest_out_noted, "outl %%eax, %%dx")
+NOTED(guest_store_noted, "movl %%eax, (%%rdx)")
 
 static void guest_kick_once(u64 addr, u64 is_pio, u64 unused)
 {
@@ -46,22 +58,6 @@ static void guest_kick_once(u64 addr, u64 is_pio, u64 unused)
 		guest_out(addr, 4, 7);
 	else
 		guest_store(addr, 4, 7);
-}
-
-#define NOTED(_kick)							\
-	asm volatile("lea 1f(%%rip), %%rax\n\t"				\
-		     "mov %%rax, %0\n\t"				\
-		     "mov $7, %%eax\n\t"				\
-		     _kick "\n\t"					\
-		     "1: nop"						\
-		     : "=m"(behind_kick) : "d"(addr) : "rax", "memory")
-
-static void guest_kick_noted(u64 addr, u64 is_pio, u64 unused)
-{
-	if (is_pio)
-		NOTED("outl %%eax, %%dx");
-	else
-		NOTED("movl %%eax, (%%rdx)");
 }
 
 static void must_trap_behind_kick(const struct bus *bus, int fd)
@@ -72,7 +68,8 @@ static void must_trap_behind_kick(const struct bus *bus, int fd)
 	run_in_guest(guest_kick_once, bus->addr, bus->flags, 0);
 	TEST_ASSERT_EQ(eventfd_take(fd), 1);
 
-	TEST_ASSERT_EQ(run_in_guest(guest_kick_trapped, bus->addr, bus->flags, 0), 0);
+	TEST_ASSERT_EQ(run_in_guest(bus->flags ? guest_out_trapped : guest_store_trapped,
+				    bus->addr, 0, 0), 0);
 	TEST_ASSERT_EQ(eventfd_take(fd), 1);
 	sync_global_from_guest(vm, nr_traps);
 	sync_global_from_guest(vm, trap_rip);
@@ -98,7 +95,10 @@ static void must_stop_behind_kick(const struct bus *bus, int fd)
 	struct kvm_guest_debug debug = {
 		.control = KVM_GUESTDBG_ENABLE | KVM_GUESTDBG_SINGLESTEP,
 	};
-	struct guest_call call = { guest_kick_noted, bus->addr, bus->flags };
+	struct guest_call call = {
+		.fn = bus->flags ? guest_out_noted : guest_store_noted,
+		.a = bus->addr,
+	};
 	int steps = 0, rang = 0;
 	u64 pc;
 
@@ -129,7 +129,7 @@ BUS_FACT(singlestep, "IOEV-14 KVM_GUESTDBG_SINGLESTEP stops behind a kick")
 	must_stop_behind_kick(bus, assign(bus, 0, 4));
 }
 
-FACT(singlestep_any_length, "IOEV-14 KVM_GUESTDBG_SINGLESTEP stops behind a kick of any length, MMIO")
+FACT(singlestep_any_length, "IOEV-14 KVM_GUESTDBG_SINGLESTEP stops behind one of any length, MMIO")
 {
 	boot_doorbell_guest();
 	must_stop_behind_kick(&mmio, assign(&mmio, 0, 0));

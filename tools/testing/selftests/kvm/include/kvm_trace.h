@@ -16,7 +16,7 @@
 #include "test_util.h"
 
 /* The test has a mount of its own, which goes with it, and so does the instance. */
-static char kvm_trace_dir[] = "/tmp/kvm-trace-XXXXXX", kvm_trace_instance[64];
+static char kvm_trace_dir[64], kvm_trace_instance[128];
 
 static inline char *kvm_trace_file(const char *name)
 {
@@ -43,6 +43,7 @@ static inline void kvm_trace_end(void)
 
 static inline void kvm_trace_begin(void)
 {
+	snprintf(kvm_trace_dir, sizeof(kvm_trace_dir), "/tmp/kvm-trace-XXXXXX");
 	TEST_ASSERT(mkdtemp(kvm_trace_dir) &&
 		    !mount("tracefs", kvm_trace_dir, "tracefs", 0, NULL),
 		    "Cannot mount tracefs, errno: %i", errno);
