@@ -248,7 +248,8 @@ static bool is_local_apic(struct kvm_vcpu *vcpu, gpa_t gpa)
  */
 static bool vcpu_is_plain(struct kvm_vcpu *vcpu)
 {
-	return vcpu->arch.mmu->root_role.direct && !is_guest_mode(vcpu) &&
+	return !vcpu->arch.guest_state_protected &&
+	       vcpu->arch.mmu->root_role.direct && !is_guest_mode(vcpu) &&
 	       !is_smm(vcpu) && is_64_bit_mode(vcpu) &&
 	       !vcpu->arch.exception.injected && !vcpu->arch.exception.pending &&
 	       !vcpu->arch.interrupt.injected && !vcpu->arch.nmi_injected &&
