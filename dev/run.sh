@@ -40,5 +40,5 @@ in_guest svm 300 "
 
 say "booting the $kernel kernel on an Intel machine (Bochs), this takes a while"
 echo
-echo "What a write to a doorbell costs there, in instructions:"
+echo "What kicks and signals cost there, in instructions:"
 in_guest vmx 600 /tmp/tests/eventfd_perf_test || exit 1

@@ -184,6 +184,7 @@ count_trace() {
 		if (rang[task] && wrote[task]) {
 			writes++
 			rung++
+			rang[task] = 0
 		}
 		wrote[task] = commanded[task] = 0
 		next
@@ -199,6 +200,16 @@ count_trace() {
 	}
 	/: kvm_msi_set_irq:/ { in_place += woke[task] }
 	{ woke[task] = 0 }
+	# In the exit fastpath, or by a plain store, it has rung before it is told.
+	rang[task] && /: kvm_mmio: mmio write|: kvm_pio: pio_write/ {
+		at = / kvm_pio:/ ? value("at") : value("gpa")
+		if (at in is_data || (at "/" value("val")) in is_data) {
+			writes++
+			rung++
+		}
+		asked[task] = rang[task] = 0
+		next
+	}
 	wrote[task] { writes++ }
 	/: kvm_userspace_exit:/ { exits++ }
 	/: kvm_userspace_exit: reason KVM_EXIT_(MMIO|IO) / {

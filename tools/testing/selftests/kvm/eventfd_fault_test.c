@@ -283,7 +283,7 @@ FACT(ioeventfd, "T-23 assign of an ioeventfd of any kind fails cleanly at each a
 	with_each_doorbell(doorbell_fails_cleanly);
 }
 
-/* T-7: there was a time when this dropped the whole bus. */
+/* T-7 T-8: there was a time when this dropped the whole bus. */
 FACT(ioeventfd_deassign, "IOEV-9 deassign of an ioeventfd never fails, and spares its neighbours")
 {
 	int fd = kvm_new_eventfd();

@@ -7,6 +7,7 @@
  * the exit and, if it goes that far, the way through userspace and back.  Each
  * figure comes with a proof that the operation went the way its name says.
  */
+#include "irq_guest.h"
 #include "doorbell_guest.h"
 
 #define NO_DOORBELL	-1
@@ -30,6 +31,18 @@ static void guest_cpuid(u64 nr, u64 unused1, u64 unused2)
 		__cpuid(0, 0, &eax, &ebx, &ecx, &edx);
 }
 
+static void guest_pic(u64 nr, u64 unused1, u64 unused2)
+{
+	while (nr--)
+		guest_outb(0x21, 0xff);
+}
+
+static void guest_ioapic(u64 nr, u64 unused1, u64 unused2)
+{
+	while (nr--)
+		WRITE_ONCE(*(u32 *)IOAPIC_GPA, 0);
+}
+
 static void guest_pio(u64 nr, u64 unused1, u64 unused2)
 {
 	while (nr--)
@@ -44,6 +57,8 @@ static void guest_mmio(u64 nr, u64 unused1, u64 unused2)
 
 static const struct operation operations[] = {
 	{ "CPUID, an exit that does next to nothing",	guest_cpuid },
+	{ "PIO write, PIC",				guest_pic },
+	{ "MMIO write, IOAPIC",				guest_ioapic },
 	{ "PIO write, exit to userspace and back",	guest_pio,  &pio,  NO_DOORBELL },
 	{ "PIO write, ioeventfd",			guest_pio,  &pio,  4 },
 	{ "MMIO write, exit to userspace and back",	guest_mmio, &mmio, NO_DOORBELL },
@@ -94,6 +109,7 @@ static double measure(const struct operation *op, int nr)
 	int fd = -1;
 
 	boot_doorbell_guest();
+	virt_pg_map(vm, IOAPIC_GPA, IOAPIC_GPA);
 	if (has_doorbell)
 		fd = assign(op->bus, 0, op->len);
 
@@ -111,6 +127,82 @@ static double measure(const struct operation *op, int nr)
 	return (double)ticks / nr;
 }
 
+/*
+ * Signals: from write() until the interrupt is in the APIC's IRR, where KVM_GET_LAPIC
+ * finds it; that goes on asking as long as it must.
+ */
+struct signal {
+	const char *name;
+	/* -1: the eventfd has no irqfd, and nothing is waited for. */
+	int gsi;
+	bool resample;
+};
+
+static const struct signal signals[] = {
+	{ "write() to an eventfd",			-1 },
+	{ "signal until the IRR, MSI",			MSI_GSI },
+	{ "signal until the IRR, IOAPIC pin",		IOAPIC_GSI },
+	{ "signal until the IRR, PIC and IOAPIC pin",	PIC_GSI },
+	{ "signal until the IRR, resampled pin",	IOAPIC_GSI, true },
+};
+
+static void set_up_routes(void)
+{
+	struct kvm_irq_routing_entry entries[] = {
+		MSI_ROUTE(MSI_GSI, VECTOR),
+		PIN_ROUTE(IOAPIC_GSI, KVM_IRQCHIP_IOAPIC, IOAPIC_GSI),
+		PIN_ROUTE(PIC_GSI, KVM_IRQCHIP_IOAPIC, PIC_GSI),
+		PIN_ROUTE(PIC_GSI, KVM_IRQCHIP_PIC_MASTER, PIC_GSI),
+	};
+
+	set_routing(entries, ARRAY_SIZE(entries));
+}
+
+/* A level stays until the EOI, which only a guest sends. */
+static int assign_signal(const struct signal *signal)
+{
+	int fd = kvm_new_eventfd();
+
+	boot();
+	set_up_routes();
+	if (signal->gsi < 0)
+		return fd;
+
+	if (signal->gsi != MSI_GSI)
+		program_pin(signal->gsi, VECTOR, signal->resample ? LEVEL : EDGE);
+	if (signal->resample)
+		kvm_assign_resample_irqfd(vm, signal->gsi, fd, kvm_new_eventfd());
+	else
+		kvm_assign_irqfd(vm, signal->gsi, fd);
+	return fd;
+}
+
+static double measure_signal(const struct signal *signal, int nr)
+{
+	int fd = assign_signal(signal), i;
+	u64 one = 1, start, ticks = 0;
+
+	for (i = -10; i < nr; i++) {
+		start = rdtsc();
+		TEST_ASSERT(write(fd, &one, sizeof(one)) == sizeof(one),
+			    "write() failed, errno: %i", errno);
+		while (signal->gsi >= 0 && !in_irr(vcpu, VECTOR))
+			;
+		/* The first ones warm up. */
+		if (i >= 0)
+			ticks += rdtsc() - start;
+		if (signal->gsi < 0)
+			continue;
+		take_irqs();
+		TEST_ASSERT_EQ(irqs_taken(VECTOR), i + 11);
+		must_be_silent(fd);
+	}
+	kvm_vm_free(vm);
+	close(fd);
+
+	return (double)ticks / nr;
+}
+
 static void help(const char *name, int status)
 {
 	printf("usage: %s [-t] [-n NUMBER] [TEXT]\n"
@@ -124,6 +216,7 @@ int main(int argc, char *argv[])
 {
 	const char *format = "%-45s %8.0f\n";
 	const struct operation *op;
+	const struct signal *signal;
 	int nr = 2000;
 	int opt;
 
@@ -144,6 +237,10 @@ int main(int argc, char *argv[])
 	for (op = operations; op < operations + ARRAY_SIZE(operations); op++) {
 		if (optind == argc || strstr(op->name, argv[optind]))
 			printf(format, op->name, measure(op, nr));
+	}
+	for (signal = signals; signal < signals + ARRAY_SIZE(signals); signal++) {
+		if (optind == argc || strstr(signal->name, argv[optind]))
+			printf(format, signal->name, measure_signal(signal, nr / 10));
 	}
 	return 0;
 }

@@ -105,6 +105,7 @@ FACT(lengths, "IOEV-1 any length but 0, 1, 2, 4, 8 gets EINVAL, even for a bad f
 		kvm_assign_ioeventfd(vm, kvm_new_eventfd(), PORT + i, good[i], PIO);
 }
 
+/* T-58 */
 FACT(overflow, "IOEV-2 a range that wraps gets EINVAL, even for a bad fd")
 {
 	int fd = kvm_new_eventfd();
@@ -539,6 +540,7 @@ BUS_SMOKE_FACT(values, "IOEV-15 IOEV-26 the matching value rings, another comes 
 	}
 }
 
+/* T-61 */
 BUS_FACT(zero_extended, "IOEV-6 what is written is zero-extended: 0x1ff of length 1 never rings")
 {
 	int fd = assign_value(bus, 0, 1, 0x1ff);

@@ -374,6 +374,7 @@ static bool both_were_pulsed(int gsi)
 	return pin_was_pulsed(gsi) && pic.irr & BIT(gsi) && !(pic.last_irr & BIT(gsi));
 }
 
+/* T-38 */
 FACT(pic_at_once, "IRQFD-21 so have the pins of both the PIC and the IOAPIC")
 {
 	int fd, i;
@@ -446,6 +447,7 @@ FACT(ioapic_contended, "IRQFD-21 no pulse is lost while others use the chip")
 	pr_info("%d pulses beside\n", nr_pulses);
 }
 
+/* T-39 */
 FACT(pic_and_ioapic, "ROUTE-3 a gsi below 16 reaches the PIC and the IOAPIC")
 {
 	int fd;
@@ -720,6 +722,7 @@ FACT(deassign_drains, "IRQFD-27 deassign drains the counter, of a semaphore 1")
 	TEST_ASSERT_EQ(eventfd_take(semaphore), 0);
 }
 
+/* T-22 */
 FACT(deassign_unknown, "IRQFD-25 deassign of an unknown pair succeeds and changes nothing")
 {
 	int fd = boot_with_msi();
