@@ -49,8 +49,6 @@ struct kvm_io_ranges {
  * @datamatch: the value that rings, zero-extended; 0 in the key of a site
  * @bus: enum kvm_bus
  * @len: access size in bytes; 0 in the key of a site
- *
- * The key is hashed as bytes, so there must be no hole in it.
  */
 struct kvm_io_key {
 	gpa_t addr;

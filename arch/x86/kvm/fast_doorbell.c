@@ -21,6 +21,7 @@
 #include <linux/kvm_host.h>
 
 #include "kvm_cache_regs.h"
+#include "lapic.h"
 #include "smm.h"
 #include "trace.h"
 #include "x86.h"
@@ -65,12 +66,20 @@ fastpath_t handle_fastpath_pio(struct kvm_vcpu *vcpu, u16 port, int size)
 }
 EXPORT_SYMBOL_GPL(handle_fastpath_pio);
 
+/* The local APIC goes before all that is on the bus. */
+bool kvm_is_local_apic(struct kvm_vcpu *vcpu, gpa_t gpa)
+{
+	return lapic_in_kernel(vcpu) &&
+	       gpa_to_gfn(gpa) == gpa_to_gfn(vcpu->arch.apic_base);
+}
+EXPORT_SYMBOL_GPL(kvm_is_local_apic);
+
 /* A store of which only the address is known. */
 fastpath_t handle_fastpath_mmio(struct kvm_vcpu *vcpu, gpa_t gpa)
 {
 	fastpath_t ret = EXIT_FASTPATH_NONE;
 
-	if (!fastpath_can_ring(vcpu))
+	if (!fastpath_can_ring(vcpu) || kvm_is_local_apic(vcpu, gpa))
 		return ret;
 
 	kvm_vcpu_srcu_read_lock(vcpu);

@@ -32,7 +32,6 @@
 #include <trace/events/kvm.h>
 
 #include "kvm_cache_regs.h"
-#include "lapic.h"
 #include "mmu.h"
 #include "smm.h"
 #include "x86.h"
@@ -235,13 +234,6 @@ static bool store_goes_to(struct kvm_vcpu *vcpu, struct guest_store *store,
 	       kvm_mmu_gva_to_gpa_write(vcpu, store->gva, &unused) == gpa;
 }
 
-/* The local APIC goes before all that is on the bus. */
-static bool is_local_apic(struct kvm_vcpu *vcpu, gpa_t gpa)
-{
-	return lapic_in_kernel(vcpu) &&
-	       gpa_to_gfn(gpa) == gpa_to_gfn(vcpu->arch.apic_base);
-}
-
 /*
  * Is the guest in the state that nearly all kicks come from?  The last question
  * is whether KVM may read this guest's instructions at all.
@@ -269,7 +261,7 @@ int kvm_ring_by_store(struct kvm_vcpu *vcpu, gpa_t gpa, int insn_len)
 	struct guest_store store;
 
 	if (!kvm_io_bus_is_likely(vcpu->kvm, KVM_MMIO_BUS, gpa) ||
-	    !vcpu_is_plain(vcpu) || is_local_apic(vcpu, gpa) ||
+	    !vcpu_is_plain(vcpu) || kvm_is_local_apic(vcpu, gpa) ||
 	    !kvm_mmu_is_mmio(vcpu, gpa))
 		return -EOPNOTSUPP;
 
