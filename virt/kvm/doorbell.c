@@ -9,7 +9,7 @@
  * length, those that only one value rings.  The latter are entries themselves,
  * found by address, length and value.  So a write costs one probe, and a second
  * one if there are datamatches of its length, however many doorbells there are
- * at the address or elsewhere.  The hash is seeded, as guests choose addresses.
+ * at the address or elsewhere.
  *
  * Most writes to a bus ring nothing, and most of these stop at a filter of the
  * addresses that have had doorbells: a bit per hash of the address.
@@ -31,7 +31,7 @@
 
 #include <linux/kvm_host.h>
 #include <linux/bitops.h>
-#include <linux/jhash.h>
+#include <linux/hash.h>
 #include <linux/log2.h>
 #include <linux/nospec.h>
 #include <linux/rhashtable.h>
@@ -50,17 +50,24 @@ static int io_key_cmp(struct rhashtable_compare_arg *arg, const void *obj)
 	       want->bus != entry->key.bus || want->len != entry->key.len;
 }
 
+/*
+ * One multiplication carries bits upwards only, and the hash is used from below: addresses
+ * and values with regular distances would meet.  A stronger hash would be half of a
+ * lookup, and protect nobody: who makes doorbells meet only slows down his own VM.
+ */
+static __always_inline u32 io_hash(u64 word, u32 seed)
+{
+	u64 product = (word ^ seed) * GOLDEN_RATIO_64;
+
+	return hash_64(product ^ product >> 32, 32);
+}
+
 static __always_inline u32 io_key_hash(const void *data, u32 unused, u32 seed)
 {
 	const struct kvm_io_key *key = data;
-	u32 hash = jhash_2words(lower_32_bits(key->addr),
-				upper_32_bits(key->addr) ^ key->bus, seed);
+	u32 hash = io_hash(key->addr ^ (u64)key->bus << 60, seed);
 
-	if (!key->len)
-		return hash;
-
-	return jhash_3words(lower_32_bits(key->datamatch),
-			    upper_32_bits(key->datamatch), key->len, hash);
+	return key->len ? io_hash(key->datamatch ^ (u64)key->len << 60, hash) : hash;
 }
 
 static const struct rhashtable_params doorbell_params = {
@@ -76,7 +83,7 @@ static const struct rhashtable_params doorbell_params = {
  * Where the doorbells of length @len stand in a site; negative if nowhere.  A
  * deassign may ask for any length, and speculation must not index by it.
  */
-static int doorbell_slot(u32 len)
+static __always_inline int doorbell_slot(u32 len)
 {
 	if (len && (len > 8 || !is_power_of_2(len)))
 		return -1;
@@ -113,8 +120,8 @@ io_site_find(struct kvm_io_bus *io, u32 bus, gpa_t addr)
 	return entry ? container_of(entry, struct kvm_io_site, entry) : NULL;
 }
 
-static struct kvm_doorbell *doorbell_of_key(struct kvm_io_bus *io,
-					    const struct kvm_io_key *key)
+static __always_inline struct kvm_doorbell *
+doorbell_of_key(struct kvm_io_bus *io, const struct kvm_io_key *key)
 {
 	struct kvm_io_entry *entry;
 

@@ -40,6 +40,7 @@
  * Path:     eventfd_signal() -> irqfd_wakeup() -> route -> irqchip
  *           What cannot be injected there, as a lock is taken or an interrupt
  *           has many destinations, goes through irqfd_inject_work().
+ *           While its gsi is masked a signal is noted instead, see gsi_mask.c.
  *
  * Context:  irqfd_wakeup() runs under the eventfd's wqh.lock, interrupts off,
  *           possibly in hard irq: no sleeping, and of the locks that may be held
@@ -88,6 +89,13 @@ bool __weak kvm_arch_irqfd_allowed(struct kvm *kvm, struct kvm_irqfd *args)
 	return true;
 }
 
+/* Some architectures make up the routes, and have no table to point to. */
+struct kvm_kernel_irq_routing_entry *__weak kvm_irq_only_route(struct kvm *kvm,
+								u32 gsi)
+{
+	return NULL;
+}
+
 /* -EWOULDBLOCK: cannot be injected in atomic context. */
 int __weak kvm_arch_set_irq_inatomic(struct kvm_kernel_irq_routing_entry *e,
 				     struct kvm *kvm, int irq_source_id,
@@ -119,9 +127,22 @@ static int irqfd_set_lines(struct kvm_kernel_irqfd *irqfd,
 			   struct kvm_kernel_irq_routing_entry *routes, int nr,
 			   bool atomic)
 {
-	return kvm_arch_set_lines(routes, nr, irqfd->kvm,
-				  irqfd_source_id(irqfd), !irqfd->resampler,
-				  atomic);
+	int r = kvm_arch_set_lines(routes, nr, irqfd->kvm,
+				   irqfd_source_id(irqfd), !irqfd->resampler,
+				   atomic);
+
+	if (!r)
+		trace_kvm_set_irq(irqfd->gsi, 1, irqfd_source_id(irqfd));
+
+	return r;
+}
+
+/* False: the gsi is masked, and has noted the signal. */
+static bool irqfd_enter_gsi(struct kvm_kernel_irqfd *irqfd,
+			    struct kvm_gsi_mask *mask)
+{
+	return kvm_gsi_enter(mask, irqfd->gsi, irqfd_source_id(irqfd),
+			     irqfd->resampler ? KVM_GSI_RAISE : KVM_GSI_PULSE);
 }
 
 /* A gsi may have several routes, and reaches all of its irqchips. */
@@ -138,49 +159,100 @@ static void irqfd_set_routes(struct kvm_kernel_irqfd *irqfd,
 }
 
 /*
- * What could not be injected in irqfd_wakeup().  A pulse ends on the routes that
- * it began on, whatever becomes of the table in between, or a line might stay up.
+ * A pulse ends on the routes that it began on, whatever becomes of the table in
+ * between, or a line might stay up.
  */
+static void irqfd_inject_sleeping(struct kvm_kernel_irqfd *irqfd)
+{
+	struct kvm_kernel_irq_routing_entry routes[KVM_NR_IRQCHIPS];
+	int nr;
+
+	nr = kvm_irq_map_gsi(irqfd->kvm, routes, irqfd->gsi);
+	if (irqfd_set_lines(irqfd, routes, nr, false)) {
+		irqfd_set_routes(irqfd, routes, nr, 1);
+		if (!irqfd->resampler)
+			irqfd_set_routes(irqfd, routes, nr, 0);
+	}
+}
+
+/* What could not be injected in irqfd_wakeup(). */
 static void irqfd_inject_work(struct work_struct *work)
 {
 	struct kvm_kernel_irqfd *irqfd =
 		container_of(work, struct kvm_kernel_irqfd, inject);
-	struct kvm_kernel_irq_routing_entry routes[KVM_NR_IRQCHIPS];
-	int nr;
+	struct kvm_gsi_mask *mask;
 
 	scoped_guard(srcu, &irqfd->kvm->irq_srcu) {
-		nr = kvm_irq_map_gsi(irqfd->kvm, routes, irqfd->gsi);
-		if (irqfd_set_lines(irqfd, routes, nr, false)) {
-			irqfd_set_routes(irqfd, routes, nr, 1);
-			if (!irqfd->resampler)
-				irqfd_set_routes(irqfd, routes, nr, 0);
+		mask = kvm_gsi_mask(irqfd->kvm);
+		if (likely(!mask)) {
+			irqfd_inject_sleeping(irqfd);
+		} else if (irqfd_enter_gsi(irqfd, mask)) {
+			irqfd_inject_sleeping(irqfd);
+			kvm_gsi_exit(mask, irqfd->gsi);
 		}
 	}
 }
 
 /*
+ * Work that is pending stays so, and makes one interrupt of all signals that find
+ * it: were it overtaken here, it would raise one more, for nothing.
+ */
+static noinline int irqfd_try_lines(struct kvm_kernel_irqfd *irqfd)
+{
+	struct kvm_kernel_irq_routing_entry routes[KVM_NR_IRQCHIPS];
+	int nr;
+
+	if (work_pending(&irqfd->inject))
+		return -EWOULDBLOCK;
+
+	nr = kvm_irq_map_gsi(irqfd->kvm, routes, irqfd->gsi);
+
+	return irqfd_set_lines(irqfd, routes, nr, true);
+}
+
+static int irqfd_inject_inatomic(struct kvm_kernel_irqfd *irqfd)
+{
+	struct kvm_kernel_irq_routing_entry *e =
+		kvm_irq_only_route(irqfd->kvm, irqfd->gsi);
+	int r = -EWOULDBLOCK;
+
+	if (e)
+		r = kvm_arch_set_irq_inatomic(e, irqfd->kvm,
+					      irqfd_source_id(irqfd), 1, false);
+	if (r == -EWOULDBLOCK)
+		r = irqfd_try_lines(irqfd);
+
+	return r;
+}
+
+/* As irqfd_inject_inatomic(), where gsis may be masked. */
+static int irqfd_inject_unmasked(struct kvm_kernel_irqfd *irqfd,
+				 struct kvm_gsi_mask *mask)
+{
+	int r;
+
+	if (!irqfd_enter_gsi(irqfd, mask))
+		return 0;
+
+	r = irqfd_inject_inatomic(irqfd);
+	kvm_gsi_exit(mask, irqfd->gsi);
+
+	return r;
+}
+
+/*
  * kvm->irq_srcu is held until the interrupt is injected, so that none goes by
  * the old route once KVM_SET_GSI_ROUTING has returned.
- *
- * The routes are copies: the injection may write to them, and some architectures
- * make them up.
- *
- * A line's work that is pending stays so, and makes one interrupt of all signals
- * that find it: were it overtaken here, it would raise one more, for nothing.
  */
 static void irqfd_inject(struct kvm_kernel_irqfd *irqfd)
 {
-	struct kvm_kernel_irq_routing_entry routes[KVM_NR_IRQCHIPS];
-	int nr, r = -EWOULDBLOCK;
+	struct kvm_gsi_mask *mask;
+	int r;
 
 	scoped_guard(srcu, &irqfd->kvm->irq_srcu) {
-		nr = kvm_irq_map_gsi(irqfd->kvm, routes, irqfd->gsi);
-		if (nr == 1)
-			r = kvm_arch_set_irq_inatomic(routes, irqfd->kvm,
-						      irqfd_source_id(irqfd),
-						      1, false);
-		if (r == -EWOULDBLOCK && !work_pending(&irqfd->inject))
-			r = irqfd_set_lines(irqfd, routes, nr, true);
+		mask = kvm_gsi_mask(irqfd->kvm);
+		r = likely(!mask) ? irqfd_inject_inatomic(irqfd) :
+				    irqfd_inject_unmasked(irqfd, mask);
 	}
 
 	if (r == -EWOULDBLOCK)
@@ -261,13 +333,16 @@ bool __weak kvm_arch_irqfd_route_changed(struct kvm_kernel_irq_routing_entry *ol
 	return false;
 }
 
-/* What hardware can post is one MSI; all zeroes stands for anything else. */
+/* What hardware can post is one MSI, not masked; all zeroes is anything else. */
 static void irqfd_msi_route(struct kvm_kernel_irqfd *irqfd,
 			    struct kvm_kernel_irq_routing_entry *msi)
 {
 	struct kvm_kernel_irq_routing_entry routes[KVM_NR_IRQCHIPS];
 
 	memset(msi, 0, sizeof(*msi));
+	if (kvm_gsi_is_masked(irqfd->kvm, irqfd->gsi))
+		return;
+
 	scoped_guard(srcu, &irqfd->kvm->irq_srcu) {
 		if (kvm_irq_map_gsi(irqfd->kvm, routes, irqfd->gsi) == 1 &&
 		    routes->type == KVM_IRQ_ROUTING_MSI)
@@ -367,7 +442,9 @@ static void irqfd_update_bypass(struct kvm_kernel_irqfd *irqfd)
 	 */
 	if (irqfd->producer &&
 	    kvm_arch_update_irqfd_routing(irqfd->kvm, irqfd->producer->irq,
-					  irqfd->gsi, true)) {
+					  irqfd->gsi,
+					  !kvm_gsi_is_masked(irqfd->kvm,
+							     irqfd->gsi))) {
 		kvm_arch_update_irqfd_routing(irqfd->kvm, irqfd->producer->irq,
 					      irqfd->gsi, false);
 		memset(&msi, 0, sizeof(msi));
@@ -389,6 +466,29 @@ void kvm_irq_routing_update(struct kvm *kvm)
 		irqfd_update_bypass(irqfd);
 	spin_unlock_irq(&kvm->irqfds.lock);
 }
+
+/*
+ * The gsis are masked or open already.  A producer that is being added has either
+ * seen that, or is on the list:
+ *
+ *     add producer                         KVM_MASK_IRQ
+ *     ------------                         ------------
+ *     irqfd goes on the list
+ *     irqfds.lock: not masked, posts
+ *                                          masked
+ *                                          irqfds.lock: posts no more
+ */
+void kvm_irqfd_gsis_masked(struct kvm *kvm, u32 first, u32 count)
+{
+	struct kvm_kernel_irqfd *irqfd;
+
+	spin_lock_irq(&kvm->irqfds.lock);
+	list_for_each_entry(irqfd, &kvm->irqfds.bypassed, bypassed) {
+		if (irqfd->gsi - first < count)
+			irqfd_update_bypass(irqfd);
+	}
+	spin_unlock_irq(&kvm->irqfds.lock);
+}
 #else
 static void irqfd_start_bypass(struct kvm_kernel_irqfd *irqfd)
 {
@@ -399,6 +499,10 @@ static void irqfd_stop_bypass(struct kvm_kernel_irqfd *irqfd)
 }
 
 void kvm_irq_routing_update(struct kvm *kvm)
+{
+}
+
+void kvm_irqfd_gsis_masked(struct kvm *kvm, u32 first, u32 count)
 {
 }
 #endif /* CONFIG_HAVE_KVM_IRQ_BYPASS */

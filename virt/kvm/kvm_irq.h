@@ -4,6 +4,7 @@
 
 #include <linux/kvm_host.h>
 
+struct kvm_gsi_mask;
 struct kvm_kernel_irqfd;
 
 /*
@@ -19,5 +20,37 @@ void kvm_irq_ack_unlink(struct kvm *kvm, struct kvm_irq_ack_notifier *kian);
 /* irq_resample.c: irqfds enter and leave the line that they share. */
 int kvm_irqfd_resampler_join(struct kvm_kernel_irqfd *irqfd);
 void kvm_irqfd_resampler_leave(struct kvm *kvm, struct list_head *irqfds);
+
+/* gsi_mask.c: whoever raises or lowers a gsi enters it, and exits if let in. */
+enum kvm_gsi_event {
+	KVM_GSI_LOWER,
+	KVM_GSI_RAISE,
+	KVM_GSI_PULSE,
+};
+
+bool kvm_gsi_enter(struct kvm_gsi_mask *mask, u32 nr, int irq_source_id,
+		   enum kvm_gsi_event event);
+void kvm_gsi_exit(struct kvm_gsi_mask *mask, u32 nr);
+
+#ifdef CONFIG_HAVE_KVM_GSI_MASK
+/* NULL if this VM has never masked a gsi.  Under kvm->irq_srcu. */
+static inline struct kvm_gsi_mask *kvm_gsi_mask(struct kvm *kvm)
+{
+	return srcu_dereference(kvm->gsi_mask, &kvm->irq_srcu);
+}
+#else
+static inline struct kvm_gsi_mask *kvm_gsi_mask(struct kvm *kvm)
+{
+	return NULL;
+}
+
+static inline bool kvm_gsi_is_masked(struct kvm *kvm, u32 gsi)
+{
+	return false;
+}
+#endif
+
+/* eventfd.c: those gsis have been masked or unmasked, hardware has to follow. */
+void kvm_irqfd_gsis_masked(struct kvm *kvm, u32 first, u32 count);
 
 #endif /* __KVM_VIRT_IRQ_H */

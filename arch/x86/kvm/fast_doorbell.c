@@ -29,8 +29,10 @@
 /* Where eventfds are signalled under a lock that sleeps, they cannot be here. */
 static bool fastpath_can_ring(struct kvm_vcpu *vcpu)
 {
-	return !IS_ENABLED(CONFIG_PREEMPT_RT) && !is_guest_mode(vcpu) &&
-	       !is_smm(vcpu) && !vcpu->arch.guest_state_protected;
+	return !IS_ENABLED(CONFIG_PREEMPT_RT) &&
+	       static_branch_likely(&kvm_eventfd_fastpath) &&
+	       !is_guest_mode(vcpu) && !is_smm(vcpu) &&
+	       !vcpu->arch.guest_state_protected;
 }
 
 /*
@@ -51,7 +53,8 @@ fastpath_t handle_fastpath_pio(struct kvm_vcpu *vcpu, u16 port, int size)
 	const void *val = &vcpu->arch.regs[VCPU_REGS_RAX];
 	fastpath_t ret = EXIT_FASTPATH_NONE;
 
-	if (!fastpath_can_ring(vcpu))
+	if (!kvm_io_bus_is_likely(vcpu->kvm, KVM_PIO_BUS, port) ||
+	    !fastpath_can_ring(vcpu))
 		return ret;
 
 	kvm_vcpu_srcu_read_lock(vcpu);
@@ -79,7 +82,8 @@ fastpath_t handle_fastpath_mmio(struct kvm_vcpu *vcpu, gpa_t gpa)
 {
 	fastpath_t ret = EXIT_FASTPATH_NONE;
 
-	if (!fastpath_can_ring(vcpu) || kvm_is_local_apic(vcpu, gpa))
+	if (!kvm_io_bus_is_likely(vcpu->kvm, KVM_FAST_MMIO_BUS, gpa) ||
+	    !fastpath_can_ring(vcpu) || kvm_is_local_apic(vcpu, gpa))
 		return ret;
 
 	kvm_vcpu_srcu_read_lock(vcpu);

@@ -18,8 +18,10 @@
  *           said: the address that the instruction computes must translate, for a
  *           write at this CPL, to the address that has faulted, and its length must
  *           be the one reported, where one is.  What is rung is then what a guest
- *           that runs these bytes may ring; the emulator, which reads the bytes
- *           as late, can be made to do no less.
+ *           that runs these bytes may ring; the emulator, which takes the same
+ *           bytes, those that hardware gives or else as late, can be made to do no
+ *           less.  walk_plain() translates only what the entries alone allow, and
+ *           leaves the rest to KVM's own walk.
  *
  *           That there is no memory at the address is known by the SPTE, whose
  *           generation is checked, from within the section of kvm->srcu that
@@ -36,7 +38,8 @@
 #include "smm.h"
 #include "x86.h"
 
-#define MAX_INSN_SIZE	15
+/* One byte more than any has. */
+#define MAX_INSN_SIZE	16
 
 /* Bits of the REX prefix. */
 #define REX_B	BIT(0)
@@ -47,6 +50,7 @@
 /**
  * struct guest_store - a store, as far as it is decoded
  * @insn: the one copy of the instruction that is looked at
+ * @word: the same, as it is fetched
  * @nr: how many bytes were fetched
  * @pos: how many bytes have been decoded
  * @rex: the REX prefix, 0 if there is none
@@ -54,9 +58,14 @@
  * @rip_relative: @gva is relative to the end of the instruction
  * @gva: where to
  * @val: what, in the lower @size bytes
+ * @user: PFERR_USER_MASK if the guest's user does this, or 0
+ * @slot: where guest memory was found last; tables and code are mostly in one slot
  */
 struct guest_store {
-	u8 insn[MAX_INSN_SIZE];
+	union {
+		u8 insn[MAX_INSN_SIZE];
+		u64 word[MAX_INSN_SIZE / 8];
+	};
 	u8 nr;
 	u8 pos;
 	u8 rex;
@@ -64,6 +73,8 @@ struct guest_store {
 	bool rip_relative;
 	gva_t gva;
 	u64 val;
+	u64 user;
+	struct kvm_memory_slot *slot;
 };
 
 /* The next @size bytes, sign-extended. */
@@ -205,33 +216,136 @@ static bool decode_store(struct kvm_vcpu *vcpu, struct guest_store *store)
 	return true;
 }
 
-/* Up to the end of the page; an instruction that goes on there is in doubt. */
-static bool fetch_store(struct kvm_vcpu *vcpu, struct guest_store *store)
+/* Where the page is in userspace, or 0. */
+static __always_inline unsigned long
+plain_hva(struct kvm_vcpu *vcpu, struct guest_store *store, gfn_t gfn)
+{
+	struct kvm_memory_slot *slot = store->slot;
+
+	if (!slot || gfn - slot->base_gfn >= slot->npages) {
+		slot = kvm_vcpu_gfn_to_memslot(vcpu, gfn);
+		if (!kvm_is_visible_memslot(slot))
+			return 0;
+		store->slot = slot;
+	}
+
+	return __gfn_to_hva_memslot(slot, gfn);
+}
+
+/*
+ * May this access be made by entries of which @all have these bits, @any of them
+ * those, and the last one is @leaf?  True only if no control register can say no:
+ * users go to users' pages, without keys, and others to others'.
+ */
+static bool entries_allow(struct kvm_vcpu *vcpu, u64 access, u64 all, u64 any,
+			  u64 leaf)
+{
+	if (!(all & PT_USER_MASK) == !!(access & PFERR_USER_MASK))
+		return false;
+	if (access & PFERR_USER_MASK && kvm_is_cr4_bit_set(vcpu, X86_CR4_PKE))
+		return false;
+	if (any & PT64_NX_MASK &&
+	    (access & PFERR_FETCH_MASK || !(vcpu->arch.efer & EFER_NX)))
+		return false;
+	if (access & PFERR_FETCH_MASK)
+		return true;
+
+	return all & PT_WRITABLE_MASK && leaf & PT_DIRTY_MASK;
+}
+
+/*
+ * Where the guest's page tables have @gva, as far as that is plain: entries that
+ * have been in use before, pages of 4 KB or 2 MB.  INVALID_GPA is no fault, but for
+ * KVM's own walk to find out; which knows all there is, and took half the time of
+ * a kick.
+ */
+static gpa_t walk_plain(struct kvm_vcpu *vcpu, struct guest_store *store, u64 gva,
+			u64 access)
+{
+	u64 address = GENMASK_ULL(51, PAGE_SHIFT), pte = kvm_read_cr3(vcpu);
+	u64 used = PT_PRESENT_MASK | PT_ACCESSED_MASK, all = ~0ull, any = 0;
+	u64 mask = used | (address & vcpu->arch.reserved_gpa_bits);
+	u64 big = PT_PAGE_SIZE_MASK | GENMASK_ULL(PMD_SHIFT - 1, PAGE_SHIFT + 1);
+	int shift = PAGE_SHIFT + 9 * vcpu->arch.mmu->cpu_role.base.level;
+	unsigned long hva;
+
+	do {
+		shift -= 9;
+		hva = plain_hva(vcpu, store, gpa_to_gfn(pte & address));
+		if (!hva || __get_user(pte, (u64 __user *)hva + (gva >> shift & 511)) ||
+		    (pte & mask) != used)
+			return INVALID_GPA;
+		all &= pte;
+		any |= pte;
+	} while (shift > PAGE_SHIFT && !(pte & (PT_PAGE_SIZE_MASK | PT_GLOBAL_MASK)));
+
+	/*
+	 * The bits that an address of 2 MB has no use for are reserved, but for PAT.
+	 * Of an entry that points to another one G may be.
+	 */
+	if (shift > PMD_SHIFT ||
+	    (shift == PMD_SHIFT && (pte & big) != PT_PAGE_SIZE_MASK) ||
+	    !entries_allow(vcpu, access, all, any, pte))
+		return INVALID_GPA;
+
+	gva &= BIT_ULL(shift) - 1;
+
+	return (pte & address & ~(BIT_ULL(shift) - 1)) | gva;
+}
+
+static noinline gpa_t walk_any(struct kvm_vcpu *vcpu, gva_t gva, u64 access)
 {
 	struct kvm_mmu *mmu = vcpu->arch.walk_mmu;
-	u64 access = kvm_x86_call(get_cpl)(vcpu) == 3 ? PFERR_USER_MASK : 0;
-	unsigned long rip = kvm_rip_read(vcpu);
 	struct x86_exception unused;
+
+	return mmu->gva_to_gpa(vcpu, mmu, gva, access, &unused);
+}
+
+static gpa_t store_translate(struct kvm_vcpu *vcpu, struct guest_store *store,
+			     gva_t gva, u64 access)
+{
+	gpa_t gpa = walk_plain(vcpu, store, gva, access);
+
+	return gpa == INVALID_GPA ? walk_any(vcpu, gva, access) : gpa;
+}
+
+/* Up to the end of the page; an instruction that goes on there is in doubt. */
+static bool fetch_store(struct kvm_vcpu *vcpu, struct guest_store *store,
+			const void *insn, int nr)
+{
+	unsigned long rip = kvm_rip_read(vcpu), hva;
 	gpa_t gpa;
 
-	gpa = mmu->gva_to_gpa(vcpu, mmu, rip, access | PFERR_FETCH_MASK, &unused);
+	if (nr) {
+		store->nr = min(nr, MAX_INSN_SIZE - 1);
+		memcpy(store->insn, insn, store->nr);
+		return true;
+	}
+
+	gpa = store_translate(vcpu, store, rip, store->user | PFERR_FETCH_MASK);
 	if (gpa == INVALID_GPA)
 		return false;
 
-	store->nr = min(MAX_INSN_SIZE, PAGE_SIZE - offset_in_page(rip));
+	hva = plain_hva(vcpu, store, gpa_to_gfn(gpa));
+	if (!hva)
+		return false;
+	hva += offset_in_page(gpa);
 
-	return !kvm_vcpu_read_guest_page(vcpu, gpa_to_gfn(gpa), store->insn,
-					 offset_in_page(gpa), store->nr);
+	store->nr = min(sizeof(store->insn), PAGE_SIZE - offset_in_page(rip));
+	if (store->nr < sizeof(store->insn))
+		return !__copy_from_user(store->insn, (void __user *)hva, store->nr);
+
+	return !__get_user(store->word[0], (u64 __user *)hva) &&
+	       !__get_user(store->word[1], (u64 __user *)hva + 1);
 }
 
 static bool store_goes_to(struct kvm_vcpu *vcpu, struct guest_store *store,
 			  gpa_t gpa)
 {
-	struct x86_exception unused;
-
 	return offset_in_page(store->gva) + store->size <= PAGE_SIZE &&
 	       !is_noncanonical_address(store->gva, vcpu, 0) &&
-	       kvm_mmu_gva_to_gpa_write(vcpu, store->gva, &unused) == gpa;
+	       store_translate(vcpu, store, store->gva,
+			       store->user | PFERR_WRITE_MASK) == gpa;
 }
 
 /*
@@ -240,12 +354,11 @@ static bool store_goes_to(struct kvm_vcpu *vcpu, struct guest_store *store,
  */
 static bool vcpu_is_plain(struct kvm_vcpu *vcpu)
 {
-	return !vcpu->arch.guest_state_protected &&
+	return !vcpu->arch.guest_state_protected && !vcpu->guest_debug &&
 	       vcpu->arch.mmu->root_role.direct && !is_guest_mode(vcpu) &&
 	       !is_smm(vcpu) && is_64_bit_mode(vcpu) &&
 	       !vcpu->arch.exception.injected && !vcpu->arch.exception.pending &&
 	       !vcpu->arch.interrupt.injected && !vcpu->arch.nmi_injected &&
-	       !(kvm_x86_call(get_rflags)(vcpu) & X86_EFLAGS_RF) &&
 	       kvm_x86_call(check_emulate_instruction)(vcpu, EMULTYPE_SKIP,
 						       NULL, 0) == X86EMUL_CONTINUE;
 }
@@ -253,14 +366,17 @@ static bool vcpu_is_plain(struct kvm_vcpu *vcpu)
 /*
  * For an access to @gpa that has faulted on a reserved SPTE: ring, if it is a
  * plain store to a doorbell.  @insn_len is the length that hardware has reported,
- * or 0.  Returns what the exit handler has to return, or negative if nothing has
- * been done.
+ * or 0; @nr the number of bytes at @insn that it has fetched, which may be more
+ * than that, or 0.  Returns what the exit handler has to return, or negative if
+ * nothing has been done.
  */
-int kvm_ring_by_store(struct kvm_vcpu *vcpu, gpa_t gpa, int insn_len)
+int kvm_ring_by_store(struct kvm_vcpu *vcpu, gpa_t gpa, int insn_len,
+		      const void *insn, int nr)
 {
 	struct guest_store store;
 
-	if (!kvm_io_bus_is_likely(vcpu->kvm, KVM_MMIO_BUS, gpa) ||
+	if (!static_branch_likely(&kvm_eventfd_fastpath) ||
+	    !kvm_io_bus_is_likely(vcpu->kvm, KVM_MMIO_BUS, gpa) ||
 	    !vcpu_is_plain(vcpu) || kvm_is_local_apic(vcpu, gpa) ||
 	    !kvm_mmu_is_mmio(vcpu, gpa))
 		return -EOPNOTSUPP;
@@ -268,7 +384,9 @@ int kvm_ring_by_store(struct kvm_vcpu *vcpu, gpa_t gpa, int insn_len)
 	store.pos = 0;
 	store.rex = 0;
 	store.rip_relative = false;
-	if (!fetch_store(vcpu, &store) || !decode_store(vcpu, &store) ||
+	store.user = kvm_x86_call(get_cpl)(vcpu) == 3 ? PFERR_USER_MASK : 0;
+	store.slot = NULL;
+	if (!fetch_store(vcpu, &store, insn, nr) || !decode_store(vcpu, &store) ||
 	    (insn_len && insn_len != store.pos) ||
 	    !store_goes_to(vcpu, &store, gpa))
 		return -EOPNOTSUPP;

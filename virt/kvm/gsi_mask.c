@@ -1,0 +1,579 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * A masked GSI remembers what arrives instead of interrupting the guest.
+ *
+ *                         not masked
+ *     irqfd, irq line, ----------------> route -> irqchip
+ *     PIT, resampler   \
+ *                       `-------------> note it -----> unmask: route -> irqchip
+ *                          masked                `---> KVM_PENDING_IRQS
+ *
+ * Path:     Whatever raises or lowers a gsi passes kvm_gsi_enter() before it looks
+ *           at the route, and kvm_gsi_exit() when the interrupt is injected.
+ *
+ * Context:  enter and exit run wherever interrupts are raised, under an eventfd's
+ *           wqh.lock, possibly in hard irq: no sleeping.  The ioctls sleep.
+ *
+ * Locks:    kvm->gsi_mask_lock, a mutex, serialises the ioctls; held while they wait
+ *           for injections, so nothing that is on the way to one may take it;
+ *           -> the irqchips' locks; -> kvm->irqfds.lock; -> kvm_gsi_mask.lock.
+ *           kvm_gsi_mask.lock guards what masked gsis have noted.  Nothing is taken
+ *           under it; interrupts are off, as it is taken in irqfd_wakeup().  It is
+ *           inside the irqchips' locks, see gsi_unmask().
+ *           No spinlock of ours is held while an interrupt is raised: the IOAPIC
+ *           signals resamplefds under its own lock, and those may be irqfds of
+ *           masked gsis.
+ *
+ * Life:     The first KVM_MASK_IRQ of a VM brings its kvm_gsi_mask, and waits until
+ *           all who have seen that there was none have injected, a grace period of
+ *           irq_srcu.  It goes with the VM.  A VM that never masked pays for one
+ *           look at a pointer.
+ *
+ * Races:    a signal against KVM_MASK_IRQ at kvm_gsi_enter(), against KVM_UNMASK_IRQ
+ *           at gsi_unmask(); a level that changes while its pins are lowered at
+ *           gsi_settle(); masking against irq bypass at kvm_irqfd_gsis_masked().
+ */
+
+#include <linux/kvm_host.h>
+#include <linux/atomic.h>
+#include <linux/bitmap.h>
+#include <linux/cleanup.h>
+#include <linux/nospec.h>
+#include <linux/slab.h>
+#include <linux/spinlock.h>
+#include <linux/srcu.h>
+#include <linux/uaccess.h>
+#include <linux/wait_bit.h>
+
+#include "kvm_irq.h"
+
+/* In kvm_gsi.busy: masked.  Nobody enters while it is negative. */
+#define GSI_MASKED INT_MIN
+
+/**
+ * struct kvm_gsi_mask - the gsis of a VM that has masked some
+ * @lock: guards all but @gsis[].busy
+ * @settling: the gsi whose pins are about to be lowered, or NULL
+ * @told: of @settling, those sources that have been heard of since it was masked
+ * @rose: of @told, those whose first level was 1
+ * @gsis: by number; what they note is valid while they are masked
+ */
+struct kvm_gsi_mask {
+	spinlock_t lock;
+	struct kvm_gsi *settling;
+	unsigned long told;
+	unsigned long rose;
+	struct kvm_gsi gsis[KVM_MAX_IRQ_ROUTES];
+};
+
+static bool gsi_is_masked(struct kvm_gsi *gsi)
+{
+	return atomic_read(&gsi->busy) < 0;
+}
+
+/* An irqfd may have any gsi; those that no route can have cannot be masked. */
+static struct kvm_gsi *gsi_of(struct kvm_gsi_mask *mask, u32 gsi)
+{
+	if (gsi >= KVM_MAX_IRQ_ROUTES)
+		return NULL;
+
+	return &mask->gsis[array_index_nospec(gsi, KVM_MAX_IRQ_ROUTES)];
+}
+
+/*
+ * The level that a source had when the gsi was masked is known only once its pins
+ * have been read: gsi_settle() finds out whether the first 1 was an edge.
+ */
+static void gsi_note_level(struct kvm_gsi_mask *mask, struct kvm_gsi *gsi,
+			   unsigned long source, int level)
+{
+	bool known = gsi != mask->settling || mask->told & source;
+
+	lockdep_assert_held(&mask->lock);
+
+	if (!known) {
+		mask->told |= source;
+		if (level)
+			mask->rose |= source;
+	} else if (level && !(gsi->levels & source)) {
+		gsi->latch = true;
+	}
+
+	if (level)
+		gsi->levels |= source;
+	else
+		gsi->levels &= ~source;
+}
+
+static void gsi_note_event(struct kvm_gsi_mask *mask, struct kvm_gsi *gsi,
+			   unsigned long source, enum kvm_gsi_event event)
+{
+	if (event != KVM_GSI_LOWER)
+		gsi->raised = true;
+	if (event == KVM_GSI_PULSE)
+		gsi->latch = true;
+	else
+		gsi_note_level(mask, gsi, source, event == KVM_GSI_RAISE);
+}
+
+/* False: not masked any more. */
+static bool gsi_note(struct kvm_gsi_mask *mask, struct kvm_gsi *gsi,
+		     int irq_source_id, enum kvm_gsi_event event)
+{
+	unsigned long flags;
+	bool masked;
+
+	spin_lock_irqsave(&mask->lock, flags);
+	masked = gsi_is_masked(gsi);
+	if (masked)
+		gsi_note_event(mask, gsi, BIT(irq_source_id), event);
+	spin_unlock_irqrestore(&mask->lock, flags);
+
+	return masked;
+}
+
+/*
+ * True: the caller may raise or lower the gsi, and says so by kvm_gsi_exit() when
+ * that is done; KVM_MASK_IRQ waits.  False: the gsi is masked, and has noted it.
+ *
+ * An event is either in the count before GSI_MASKED is, and waited for, or finds it:
+ *
+ *     signal                             KVM_MASK_IRQ
+ *     ------                             ------------
+ *     busy + 1, not negative
+ *                                        busy |= GSI_MASKED
+ *     injects                            sleeps
+ *     busy - 1 == GSI_MASKED, wakes
+ *                                        no more interrupts
+ *
+ * Both are one atomic variable, so nothing has to be ordered but exit's decrement
+ * before its look at the wait queue, which atomic_dec_return() does; it pairs with
+ * the barrier between queueing and looking in wait_var_event_killable().
+ */
+bool kvm_gsi_enter(struct kvm_gsi_mask *mask, u32 nr, int irq_source_id,
+		   enum kvm_gsi_event event)
+{
+	struct kvm_gsi *gsi = gsi_of(mask, nr);
+
+	if (!gsi)
+		return true;
+
+	while (!atomic_inc_unless_negative(&gsi->busy)) {
+		if (gsi_note(mask, gsi, irq_source_id, event))
+			return false;
+	}
+
+	return true;
+}
+
+void kvm_gsi_exit(struct kvm_gsi_mask *mask, u32 nr)
+{
+	struct kvm_gsi *gsi = gsi_of(mask, nr);
+
+	if (gsi && atomic_dec_return(&gsi->busy) == GSI_MASKED)
+		wake_up_var(&gsi->busy);
+}
+
+/* For what posts interrupts past kvm_gsi_enter(), under kvm->irqfds.lock. */
+bool kvm_gsi_is_masked(struct kvm *kvm, u32 nr)
+{
+	struct kvm_gsi_mask *mask;
+	struct kvm_gsi *gsi;
+
+	/* It stays as long as the VM does. */
+	scoped_guard(srcu, &kvm->irq_srcu)
+		mask = kvm_gsi_mask(kvm);
+	gsi = mask ? gsi_of(mask, nr) : NULL;
+
+	return gsi && gsi_is_masked(gsi);
+}
+
+/*
+ * The pins go down, or else the IOAPIC would inject their level again, by itself,
+ * and who held them up is remembered.  A source that has been heard of since the
+ * gsi was masked has its level from that:
+ *
+ *     KVM_MASK_IRQ                       source, high so far
+ *     ------------                       -------------------
+ *     masked, injections waited for
+ *                                        lowers the gsi, which is noted
+ *     reads the pins: high
+ */
+static void gsi_settle(struct kvm *kvm, struct kvm_gsi_mask *mask, u32 nr)
+{
+	struct kvm_kernel_irq_routing_entry routes[KVM_NR_IRQCHIPS];
+	struct kvm_gsi *gsi = &mask->gsis[nr];
+	unsigned long levels;
+	bool pic_edge;
+	int n;
+
+	scoped_guard(srcu, &kvm->irq_srcu) {
+		n = kvm_irq_map_gsi(kvm, routes, nr);
+		levels = kvm_arch_hold_pins(routes, n, kvm, &pic_edge);
+	}
+
+	scoped_guard(spinlock_irq, &mask->lock) {
+		if (mask->rose & ~levels)
+			gsi->latch = true;
+		gsi->levels |= levels & ~mask->told;
+		gsi->pic_edge = pic_edge;
+		gsi->settled = true;
+		mask->settling = NULL;
+	}
+}
+
+static void gsi_forget(struct kvm_gsi *gsi)
+{
+	gsi->settled = false;
+	gsi->latch = false;
+	gsi->raised = false;
+	gsi->pic_edge = false;
+	gsi->levels = 0;
+}
+
+/*
+ * Killable, as an injection may wait for a page that the VMM has to bring.  Then
+ * the gsi stays masked and unsettled, and the next KVM_MASK_IRQ goes on with it.
+ */
+static int gsi_mask(struct kvm *kvm, struct kvm_gsi_mask *mask, u32 nr)
+{
+	struct kvm_gsi *gsi = &mask->gsis[nr];
+	int r;
+
+	lockdep_assert_held(&kvm->gsi_mask_lock);
+
+	if (gsi_is_masked(gsi) && gsi->settled)
+		return 0;
+
+	scoped_guard(spinlock_irq, &mask->lock) {
+		if (!gsi_is_masked(gsi))
+			gsi_forget(gsi);
+		mask->settling = gsi;
+		mask->told = 0;
+		mask->rose = 0;
+		atomic_or(GSI_MASKED, &gsi->busy);
+	}
+
+	r = wait_var_event_killable(&gsi->busy,
+				    atomic_read(&gsi->busy) == GSI_MASKED);
+	if (!r)
+		gsi_settle(kvm, mask, nr);
+
+	return r ? -EINTR : 0;
+}
+
+/**
+ * struct gsi_opening - what gsi_open() gets through the architecture
+ * @mask: the masks
+ * @gsi: the gsi to open
+ */
+struct gsi_opening {
+	struct kvm_gsi_mask *mask;
+	struct kvm_gsi *gsi;
+};
+
+/* From here on everybody may enter.  Returns what has been noted. */
+static struct kvm_gsi gsi_open(void *arg)
+{
+	struct gsi_opening *opening = arg;
+	struct kvm_gsi noted;
+
+	scoped_guard(spinlock_irq, &opening->mask->lock) {
+		noted = *opening->gsi;
+		/* None is busy here, but after an EINTR. */
+		atomic_andnot(GSI_MASKED, &opening->gsi->busy);
+	}
+
+	return noted;
+}
+
+/*
+ * The architecture opens the gsi with its pins locked, and then drives them, so that
+ * no newer level is overtaken by those that have been noted:
+ *
+ *     KVM_UNMASK_IRQ                     source
+ *     --------------                     ------
+ *     locks the pins
+ *                                        lowers the gsi, which is noted
+ *     opens the gsi: its level is 0
+ *                                        raises the gsi, waits for the pins
+ *     drives 0, unlocks the pins
+ *                                        drives 1
+ *
+ * The lock of the masks is within those of the pins, and held over neither.
+ */
+static void gsi_unmask(struct kvm *kvm, struct kvm_gsi_mask *mask, u32 nr)
+{
+	struct kvm_kernel_irq_routing_entry routes[KVM_NR_IRQCHIPS];
+	struct gsi_opening opening = { mask, &mask->gsis[nr] };
+	int n;
+
+	lockdep_assert_held(&kvm->gsi_mask_lock);
+
+	if (!gsi_is_masked(opening.gsi))
+		return;
+
+	scoped_guard(srcu, &kvm->irq_srcu) {
+		n = kvm_irq_map_gsi(kvm, routes, nr);
+		kvm_arch_unmask_gsi(routes, n, kvm, nr, gsi_open, &opening);
+	}
+}
+
+static struct kvm_gsi_mask *gsi_mask_locked(struct kvm *kvm)
+{
+	return rcu_dereference_protected(kvm->gsi_mask,
+					 lockdep_is_held(&kvm->gsi_mask_lock));
+}
+
+/* The kvm_gsi_mask of this VM, which is there from now on. */
+static struct kvm_gsi_mask *gsi_mask_get(struct kvm *kvm)
+{
+	struct kvm_gsi_mask *mask;
+
+	mask = gsi_mask_locked(kvm);
+	if (mask)
+		return mask;
+
+	mask = kvzalloc(sizeof(*mask), GFP_KERNEL_ACCOUNT);
+	if (!mask)
+		return NULL;
+
+	spin_lock_init(&mask->lock);
+	rcu_assign_pointer(kvm->gsi_mask, mask);
+	synchronize_srcu_expedited(&kvm->irq_srcu);
+
+	return mask;
+}
+
+static int gsis_check(struct kvm *kvm, u32 first, u32 count, u32 flags,
+		      u32 valid_flags, u32 reserved)
+{
+	if (flags & ~valid_flags || reserved)
+		return -EINVAL;
+	if (!count || first >= KVM_MAX_IRQ_ROUTES ||
+	    count > KVM_MAX_IRQ_ROUTES - first)
+		return -EINVAL;
+
+	return kvm_arch_irqchip_in_kernel(kvm) ? 0 : -ENXIO;
+}
+
+/* A VM that has never masked has nothing to unmask. */
+static int gsis_set_masked(struct kvm *kvm, u32 first, u32 count, bool masked)
+{
+	struct kvm_gsi_mask *mask;
+	int r = 0;
+	u32 i;
+
+	if (mutex_lock_killable(&kvm->gsi_mask_lock))
+		return -EINTR;
+
+	mask = masked ? gsi_mask_get(kvm) : gsi_mask_locked(kvm);
+	if (masked && !mask)
+		r = -ENOMEM;
+	for (i = 0; mask && i < count && !r; i++) {
+		if (masked)
+			r = gsi_mask(kvm, mask, first + i);
+		else
+			gsi_unmask(kvm, mask, first + i);
+		cond_resched();
+	}
+	kvm_irqfd_gsis_masked(kvm, first, count);
+	mutex_unlock(&kvm->gsi_mask_lock);
+
+	return r;
+}
+
+int kvm_vm_ioctl_mask_irq(struct kvm *kvm, struct kvm_mask_irq *args)
+{
+	int r = gsis_check(kvm, args->first, args->count, args->flags, 0,
+			   args->reserved);
+
+	return r ?: gsis_set_masked(kvm, args->first, args->count, true);
+}
+
+int kvm_vm_ioctl_unmask_irq(struct kvm *kvm, struct kvm_unmask_irq *args)
+{
+	int r = gsis_check(kvm, args->first, args->count, args->flags, 0,
+			   args->reserved);
+
+	return r ?: gsis_set_masked(kvm, args->first, args->count, false);
+}
+
+/* Would unmasking raise an interrupt? */
+static bool gsi_is_pending(struct kvm *kvm, struct kvm_gsi_mask *mask, u32 nr)
+{
+	struct kvm_kernel_irq_routing_entry routes[KVM_NR_IRQCHIPS];
+	struct kvm_gsi noted;
+	bool pending;
+	int n;
+
+	scoped_guard(spinlock_irq, &mask->lock)
+		noted = mask->gsis[nr];
+
+	/* Without a route: one may come yet. */
+	pending = noted.raised;
+	scoped_guard(srcu, &kvm->irq_srcu) {
+		n = kvm_irq_map_gsi(kvm, routes, nr);
+		if (n)
+			pending = kvm_arch_gsi_is_pending(routes, n, kvm, &noted);
+	}
+
+	return pending;
+}
+
+static void gsis_get(struct kvm *kvm, u32 first, u32 count,
+		     unsigned long *pending, unsigned long *masked)
+{
+	struct kvm_gsi_mask *mask = gsi_mask_locked(kvm);
+	u32 i;
+
+	for (i = 0; mask && i < count; i++) {
+		if (!gsi_is_masked(&mask->gsis[first + i]))
+			continue;
+		__set_bit(i, masked);
+		if (pending && gsi_is_pending(kvm, mask, first + i))
+			__set_bit(i, pending);
+		cond_resched();
+	}
+}
+
+static void gsi_set_pending(struct kvm *kvm, struct kvm_gsi_mask *mask, u32 nr,
+			    bool pending)
+{
+	struct kvm_gsi *gsi = &mask->gsis[nr];
+	bool dropped;
+
+	scoped_guard(spinlock_irq, &mask->lock) {
+		dropped = gsi->latch && !pending;
+		gsi->latch = pending;
+		gsi->raised = pending;
+		gsi->pic_edge = false;
+	}
+
+	if (dropped)
+		kvm_arch_edge_dropped(kvm, nr);
+}
+
+/* Without @pending, what is pending stays so, or is raised where nothing is masked. */
+static int gsis_set(struct kvm *kvm, u32 first, u32 count,
+		    const unsigned long *pending, const unsigned long *masked)
+{
+	struct kvm_gsi_mask *mask = gsi_mask_get(kvm);
+	u32 i;
+	int r = 0;
+
+	if (!mask)
+		return -ENOMEM;
+
+	for (i = 0; i < count && !r; i++) {
+		if (test_bit(i, masked))
+			r = gsi_mask(kvm, mask, first + i);
+		if (pending && !r)
+			gsi_set_pending(kvm, mask, first + i,
+					test_bit(i, pending));
+		if (!test_bit(i, masked))
+			gsi_unmask(kvm, mask, first + i);
+		cond_resched();
+	}
+	kvm_irqfd_gsis_masked(kvm, first, count);
+
+	return r;
+}
+
+/**
+ * struct gsi_bitmaps - the two bitmaps of KVM_PENDING_IRQS, by gsi less the first
+ * @pending: what userspace's pending is or becomes
+ * @masked: what userspace's masked is or becomes
+ */
+struct gsi_bitmaps {
+	DECLARE_BITMAP(pending, KVM_MAX_IRQ_ROUTES);
+	DECLARE_BITMAP(masked, KVM_MAX_IRQ_ROUTES);
+};
+
+/* In units of 64 bits, so that it is the same for 32-bit userspace. */
+static size_t bitmap_bytes(u32 count)
+{
+	return DIV_ROUND_UP(count, 64) * sizeof(u64);
+}
+
+static int gsis_copy_out(u64 to, const unsigned long *bitmap, u32 count)
+{
+	if (to && copy_to_user(u64_to_user_ptr(to), bitmap, bitmap_bytes(count)))
+		return -EFAULT;
+
+	return 0;
+}
+
+static int gsis_copy_in(unsigned long *bitmap, u64 from, u32 count)
+{
+	u32 end = round_up(count, 64);
+
+	if (!from)
+		return 0;
+	if (copy_from_user(bitmap, u64_to_user_ptr(from), bitmap_bytes(count)))
+		return -EFAULT;
+
+	return find_next_bit(bitmap, end, count) < end ? -EINVAL : 0;
+}
+
+static int gsis_get_user(struct kvm *kvm, struct kvm_pending_irqs *args,
+			 struct gsi_bitmaps *bits)
+{
+	int r;
+
+	if (mutex_lock_killable(&kvm->gsi_mask_lock))
+		return -EINTR;
+	gsis_get(kvm, args->first, args->count, bits->pending, bits->masked);
+	mutex_unlock(&kvm->gsi_mask_lock);
+
+	r = gsis_copy_out(args->pending, bits->pending, args->count);
+
+	return r ?: gsis_copy_out(args->masked, bits->masked, args->count);
+}
+
+static int gsis_set_user(struct kvm *kvm, struct kvm_pending_irqs *args,
+			 struct gsi_bitmaps *bits)
+{
+	unsigned long *pending = args->pending ? bits->pending : NULL;
+	int r;
+
+	r = gsis_copy_in(bits->pending, args->pending, args->count);
+	r = r ?: gsis_copy_in(bits->masked, args->masked, args->count);
+	if (r)
+		return r;
+
+	if (mutex_lock_killable(&kvm->gsi_mask_lock))
+		return -EINTR;
+	if (!args->masked)
+		gsis_get(kvm, args->first, args->count, NULL, bits->masked);
+	if (pending && !bitmap_subset(pending, bits->masked, args->count))
+		r = -EINVAL;
+	else
+		r = gsis_set(kvm, args->first, args->count, pending, bits->masked);
+	mutex_unlock(&kvm->gsi_mask_lock);
+
+	return r;
+}
+
+int kvm_vm_ioctl_pending_irqs(struct kvm *kvm, struct kvm_pending_irqs *args)
+{
+	struct gsi_bitmaps *bits __free(kfree) = NULL;
+	int r;
+
+	r = gsis_check(kvm, args->first, args->count, args->flags,
+		       KVM_PENDING_IRQS_GET | KVM_PENDING_IRQS_SET,
+		       args->reserved);
+	if (r)
+		return r;
+	if (hweight32(args->flags) != 1 || !(args->pending || args->masked))
+		return -EINVAL;
+
+	bits = kzalloc(sizeof(*bits), GFP_KERNEL_ACCOUNT);
+	if (!bits)
+		return -ENOMEM;
+
+	if (args->flags & KVM_PENDING_IRQS_GET)
+		return gsis_get_user(kvm, args, bits);
+
+	return gsis_set_user(kvm, args, bits);
+}
