@@ -191,6 +191,59 @@ FACT(irqfd_deassign, "IRQFD-25 deassign of an irqfd never fails, however short m
 }
 
 /*
+ * Masks.  What the first one of a VM brings is too large for the slab.
+ */
+static u64 masked;
+
+static int pending_irqs(u32 flags)
+{
+	struct kvm_pending_irqs args = {
+		.first = MSI_GSI,
+		.count = 1,
+		.flags = flags,
+		.masked = (u64)&masked,
+	};
+
+	return __vm_ioctl(vm, KVM_PENDING_IRQS, &args);
+}
+
+static int get_masked(void)
+{
+	return pending_irqs(KVM_PENDING_IRQS_GET);
+}
+
+static int set_masked(void)
+{
+	masked = 1;
+	return pending_irqs(KVM_PENDING_IRQS_SET);
+}
+
+static int unmask(void)
+{
+	struct kvm_unmask_irq args = { .first = MSI_GSI, .count = 1 };
+
+	return __vm_ioctl(vm, KVM_UNMASK_IRQ, &args);
+}
+
+static int undo_nothing(void)
+{
+	return 0;
+}
+
+static void nothing_masked(void)
+{
+	TEST_ASSERT(!get_masked() && !masked, "It is masked");
+}
+
+FACT(mask, "MASK-2 KVM_PENDING_IRQS fails cleanly at each allocation, and KVM_UNMASK_IRQ has none")
+{
+	boot_with_eventfds();
+	must_fail_cleanly(set_masked, nothing_masked, unmask);
+	must_fail_cleanly(get_masked, nothing_masked, undo_nothing);
+	must_not_fail(set_masked, unmask);
+}
+
+/*
  * Routes: on failure the old table stays.
  */
 static struct kvm_irq_routing *new_routes;

@@ -7,6 +7,7 @@
  * Documentation/virt/kvm/eventfd.rst.
  */
 #include "doorbell_guest.h"
+#include "kvm_trace.h"
 #include "svm_util.h"
 #include "vmx.h"
 
@@ -275,16 +276,21 @@ static void guest_ring_port(u64 port, u64 nr, u64 unused)
 		guest_out(port, 4, nr);
 }
 
+/* Not in the exit fastpath, where nothing knows of L2: interrupts are on. */
 FACT(port, "IOEV-14 L2 rings at the ports that L1 does not keep for itself")
 {
-	int fd;
+	int fd, fast;
 
 	boot_nesting_guest();
 	fd = assign(&pio, 0, 4);
 	enter_l2(true);
 	must_ring(fd, OUT(PORT, 4, 1));
+	kvm_trace_begin();
+	kvm_trace_enable("kvm_pio");
 	TEST_ASSERT_EQ(run_in_guest(guest_ring_port, PORT, 10, 0), 0);
 	TEST_ASSERT_EQ(eventfd_take(fd), 10);
+	TEST_ASSERT_EQ(kvm_trace_count("kvm_pio", "pio_write at 0x500", &fast), 10);
+	TEST_ASSERT_EQ(fast, 0);
 	must_exit(OUT(PORT, 2, 1));
 }
 

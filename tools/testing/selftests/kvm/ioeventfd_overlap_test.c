@@ -118,6 +118,29 @@ FACT(xapic_page, "IOEV-22 a doorbell in the page of the local APIC never rings")
 	must_be_silent(fd);
 }
 
+static u32 task_priority(void)
+{
+	struct kvm_lapic_state lapic;
+
+	vcpu_ioctl(vcpu, KVM_GET_LAPIC, &lapic);
+	return *(u32 *)&lapic.regs[APIC_TASKPRI];
+}
+
+/* The first store tells KVM that it is MMIO, the others are known by the address. */
+FACT(xapic_page_any, "IOEV-22 nor does one of any length, and the APIC gets the writes")
+{
+	int fd = kvm_new_eventfd(), i;
+
+	boot_doorbell_guest();
+	virt_pg_map(vm, APIC_DEFAULT_GPA, APIC_DEFAULT_GPA);
+	kvm_assign_ioeventfd(vm, fd, APIC_DEFAULT_GPA + APIC_TASKPRI, 0, 0);
+	for (i = 1; i <= 4; i++) {
+		must_stay(STORE(APIC_DEFAULT_GPA + APIC_TASKPRI, 4, i << 4));
+		kvm_differs(!eventfd_take(fd) && task_priority() == i << 4,
+			    "write %d to the APIC rings", i);
+	}
+}
+
 static u32 pit_count(void)
 {
 	struct kvm_pit_state2 pit;

@@ -49,10 +49,10 @@ static int assign_value_at(u64 gpa, u32 len, u64 value)
 
 /*
  * The ways to store: the address is in RDI.  What comes first loads the value,
- * or another form of the address.
+ * or another form of the address.  No instruction may cross a page.
  */
 #define FORM(_fn, _asm)							\
-static void _fn(u64 gpa, u64 unused1, u64 unused2)			\
+static __aligned(128) void _fn(u64 gpa, u64 unused1, u64 unused2)	\
 {									\
 	u64 seven = 7;							\
 									\
@@ -92,6 +92,20 @@ FORM(form_absolute, "movl %%eax, low_door")
 FORM(form_rip, ".byte 0x89, 0x05; .long low_door - 4 - .")
 FORM(form_rip_imm, ".byte 0xc7, 0x05; .long low_door - 8 - .; .long 7")
 FORM(form_rip_imm16, ".byte 0x66, 0xc7, 0x05; .long low_door - 6 - .; .word 7")
+
+#define RFLAGS_RF	BIT(16)
+
+/* What follows begins with RF set. */
+#define RESUME								\
+	"mov %%rsp, %%r11; sub $0x100, %%rsp\n\t"			\
+	"mov %%ss, %%r10d; push %%r10; push %%r11\n\t"			\
+	"pushfq; orl $0x10000, (%%rsp)\n\t"				\
+	"mov %%cs, %%r10d; push %%r10; lea 1f(%%rip), %%r10; push %%r10\n\t" \
+	"iretq\n"							\
+	"1: "
+
+FORM(form_resumed, RESUME "movl %%eax, (%%rdi)")
+FORM(form_resumed_out, RESUME "movl %%eax, (%%rdi); outb %%al, $0x99")
 
 FORM(form_addr32, "addr32 movl %%eax, low_door")
 FORM(form_segment, "cs movl %%eax, (%%rdi)")
@@ -137,6 +151,7 @@ static const struct form {
 	{ "relative to RIP",		form_rip,	4, 7 },
 	{ "constant, relative to RIP",	form_rip_imm,	4, 7 },
 	{ "word, relative to RIP",	form_rip_imm16,	2, 7 },
+	{ "any, with RF set",		form_resumed,	4, 7 },
 }, other_forms[] = {
 	{ "32 bits of address",		form_addr32,	4, 7 },
 	{ "a segment",			form_segment,	4, 7 },
@@ -183,7 +198,8 @@ FACT(plain, "IOEV-15 a plain store rings without the emulator, in each of its fo
 		/* The first access to a page may have to find out that it is none. */
 		ring_by(form);
 		emulated = ring_by(form);
-		kvm_differs(!emulated, "%s: %d emulated", form->name, emulated);
+		TEST_ASSERT(emulated == !kvm_has_eventfd_fastpath(),
+			    "%s: %d emulated", form->name, emulated);
 	}
 }
 
@@ -196,6 +212,41 @@ FACT(others, "IOEV-15 all other stores ring by the emulator")
 	for (form = other_forms; form < other_forms + ARRAY_SIZE(other_forms); form++) {
 		emulated = ring_by(form);
 		TEST_ASSERT(emulated == 1, "%s: %d emulated", form->name, emulated);
+	}
+}
+
+FACT(off, "FAST-1 with eventfd_fastpath off a plain store rings by the emulator")
+{
+	int i;
+
+	begin_turning_fastpath();
+	boot();
+	ring_by(plain_forms);
+	for (i = 0; i < 4; i++) {
+		turn_fastpath(i & 1);
+		TEST_ASSERT_EQ(ring_by(plain_forms), !(i & 1));
+	}
+}
+
+FACT(resume_flag, "IOEV-14 RF ends with a kick, whichever way that rings")
+{
+	struct guest_call call = { .fn = form_resumed_out, .a = DOOR_GPA };
+	struct kvm_regs regs;
+	int fd, i;
+
+	boot();
+	fd = assign_value_at(DOOR_GPA, 4, 7);
+	for (i = 0; i < 2; i++) {
+		write_guest_global(vm, guest_call, call);
+		vcpu_run(vcpu);
+		TEST_ASSERT_KVM_EXIT_REASON(vcpu, KVM_EXIT_IO);
+		TEST_ASSERT_EQ(vcpu->run->io.port, 0x99);
+		TEST_ASSERT_EQ(eventfd_take(fd), 1);
+		vcpu_regs_get(vcpu, &regs);
+		TEST_ASSERT(!(regs.rflags & RFLAGS_RF), "RF is left behind kick %d", i);
+		do {
+			vcpu_run(vcpu);
+		} while (!handle_guest_exit(vcpu));
 	}
 }
 
@@ -259,6 +310,125 @@ FACT(memory, "IOEV-23 memory that comes over a rung doorbell with a length takes
 static u64 *guest_table(u64 gpa)
 {
 	return addr_gpa2hva(vm, gpa & PHYSICAL_PAGE_MASK);
+}
+
+/* More bits for the entry at @leaf that maps @gva, or also for those above it. */
+static void set_entry_bits(u64 gva, int leaf, u64 bits, bool above)
+{
+	u64 entry = vm->pgd, *table;
+	int level;
+
+	for (level = 3; level >= leaf; level--) {
+		table = guest_table(entry) + (gva >> (12 + 9 * level) & 0x1ff);
+		if (above || level == leaf)
+			*table |= bits;
+		entry = *table;
+	}
+}
+
+FORM(form_eax, "movl %%eax, (%%rdi)")
+
+#define ENTRY_USER	BIT_ULL(2)
+#define ENTRY_PAT	BIT_ULL(7)
+#define ENTRY_LARGE_PAT	BIT_ULL(12)
+#define ENTRY_IGNORED	BIT_ULL(58)
+#define ENTRY_NX	BIT_ULL(63)
+
+static const struct mapping {
+	const char *name;
+	bool is_large;
+	bool above;
+	u64 bits;
+} mappings[] = {
+	{ "4 KB" },
+	{ "4 KB, NX",			.bits = ENTRY_NX },
+	{ "4 KB, NX on all levels",	.bits = ENTRY_NX, .above = true },
+	{ "4 KB, PAT",			.bits = ENTRY_PAT },
+	{ "4 KB, ignored bits",		.bits = ENTRY_IGNORED, .above = true },
+	{ "4 KB, the user's",		.bits = ENTRY_USER, .above = true },
+	{ "2 MB",			.is_large = true },
+	{ "2 MB, NX",			.bits = ENTRY_NX, .is_large = true },
+	{ "2 MB, PAT",			.bits = ENTRY_LARGE_PAT, .is_large = true },
+	{ "2 MB, the user's",		.bits = ENTRY_USER, .above = true, .is_large = true },
+};
+
+FACT(mapped, "IOEV-15 a plain store rings without the emulator however it is mapped")
+{
+	u64 gva = 0x8000000000ull, gpa = MMIO_GPA + PAGE_SIZE + OFFSET;
+	const struct mapping *mapping;
+	int fd, i, emulated;
+
+	boot();
+	fd = assign_value_at(gpa, 4, 7);
+	for (mapping = mappings; mapping < mappings + ARRAY_SIZE(mappings); mapping++) {
+		gva += 0x8000000000ull;
+		if (mapping->is_large)
+			__virt_pg_map(vm, gva, MMIO_GPA, PG_LEVEL_2M);
+		else
+			virt_map(vm, gva, MMIO_GPA, 2);
+		set_entry_bits(gva + PAGE_SIZE, mapping->is_large, mapping->bits,
+			       mapping->above);
+		for (i = 0; i < 3; i++) {
+			emulated = emulated_by(form_eax, gva + PAGE_SIZE + OFFSET);
+			TEST_ASSERT(!exits && eventfd_take(fd) == 1, "%s: it did not ring",
+				    mapping->name);
+		}
+		TEST_ASSERT(emulated == !kvm_has_eventfd_fastpath(),
+			    "%s: %d emulated", mapping->name, emulated);
+	}
+}
+
+/* A user that may do OUT: the host starts it there, and the OUT ends it. */
+#define USER_PORT	0x99
+#define IOPL_USER	(3 << 12)
+
+static void enter_user(u64 code, u64 door)
+{
+	struct kvm_sregs sregs;
+	struct kvm_regs regs = {
+		.rip = code, .rdi = door, .rax = 7, .rflags = 2 | IOPL_USER,
+	};
+
+	vcpu_sregs_get(vcpu, &sregs);
+	sregs.cs.dpl = 3;
+	sregs.cs.selector |= 3;
+	sregs.ss = sregs.cs;
+	sregs.ss.type = 3;
+	sregs.ss.l = 0;
+	sregs.ss.db = 1;
+	vcpu_sregs_set(vcpu, &sregs);
+	vcpu_regs_set(vcpu, &regs);
+	vcpu_run(vcpu);
+	TEST_ASSERT_KVM_EXIT_REASON(vcpu, KVM_EXIT_IO);
+	TEST_ASSERT_EQ(vcpu->run->io.port, USER_PORT);
+}
+
+FACT(user, "IOEV-15 so does one by the guest's user")
+{
+	/* mov %eax, (%rdi); out %al, $USER_PORT; and the latter alone */
+	static const u8 insns[] = { 0x89, 0x07, 0xe6, USER_PORT, 0xe6, USER_PORT };
+	vm_vaddr_t code;
+	u64 start, by_both, by_out;
+	int fd, i;
+
+	boot();
+	code = vm_vaddr_alloc_page(vm);
+	memcpy(addr_gva2hva(vm, code), insns, sizeof(insns));
+	set_entry_bits(code, 0, ENTRY_USER, true);
+	set_entry_bits(MMIO_GPA, 0, ENTRY_USER, true);
+	fd = assign_value_at(DOOR_GPA, 4, 7);
+	for (i = 0; i < 3; i++) {
+		start = emulated_instructions();
+		enter_user(code, DOOR_GPA);
+		by_both = emulated_instructions() - start;
+		TEST_ASSERT_EQ(eventfd_take(fd), 1);
+	}
+
+	start = emulated_instructions();
+	enter_user(code + 4, DOOR_GPA);
+	by_out = emulated_instructions() - start;
+	must_be_silent(fd);
+	TEST_ASSERT_EQ(by_both - by_out, !kvm_has_eventfd_fastpath());
 }
 
 FACT(page_table, "IOEV-15 a store whose page table is at a doorbell's address is no plain one")

@@ -654,25 +654,6 @@ BUS_FACT(any_length_again, "IOEV-13 with length 0 assign, deassign and assign ag
 	}
 }
 
-static u64 vcpu_insn_emulations(void)
-{
-	struct kvm_stats_header header;
-	struct kvm_stats_desc *descs, *desc;
-	int fd = vcpu_get_stats_fd(vcpu), i;
-	u64 count;
-
-	read_stats_header(fd, &header);
-	descs = read_stats_descriptors(fd, &header);
-	for (i = 0; i < header.num_desc; i++) {
-		desc = get_stats_descriptor(descs, i, &header);
-		if (!strcmp(desc->name, "insn_emulation")) {
-			read_stat_data(fd, &header, desc, &count, 1);
-			return count;
-		}
-	}
-	TEST_FAIL("There is no insn_emulation among the statistics");
-}
-
 /*
  * What length 0 is for.  VMX takes the length of the instruction from hardware
  * unless that is a hypervisor's, which may not provide it.
@@ -689,10 +670,10 @@ FACT(any_length_fast, "IOEV-25 on VMX a store to a doorbell of length 0 is not e
 	boot_doorbell_guest();
 	fd = assign(&mmio, 0, 0);
 	must_ring(fd, STORE(MMIO_GPA, 4, 1));
-	before = vcpu_insn_emulations();
+	before = emulated_instructions();
 	for (i = 0; i < 10; i++)
 		must_ring(fd, STORE(MMIO_GPA, 4, 1));
-	TEST_ASSERT_EQ(vcpu_insn_emulations(), before);
+	TEST_ASSERT_EQ(emulated_instructions(), before);
 }
 
 FACT(one_eventfd, "IOEV-7 one eventfd serves many doorbells on both buses")

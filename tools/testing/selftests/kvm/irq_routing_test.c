@@ -534,18 +534,6 @@ static void set_routes_to(route_fn_t route, int vector)
 	set_routing(entries, NR_FIRED);
 }
 
-/* What is in the IRR gets lost, and that is what it is for. */
-static void clear_irr(void)
-{
-	struct kvm_lapic_state lapic;
-	int word;
-
-	vcpu_ioctl(vcpu, KVM_GET_LAPIC, &lapic);
-	for (word = 0; word < 8; word++)
-		*(u32 *)&lapic.regs[APIC_IRR + word * 16] = 0;
-	vcpu_ioctl(vcpu, KVM_SET_LAPIC, &lapic);
-}
-
 static void wait_for_vectors(int vector)
 {
 	int i;

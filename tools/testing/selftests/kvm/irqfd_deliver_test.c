@@ -9,6 +9,7 @@
 #include <sys/epoll.h>
 
 #include "irq_guest.h"
+#include "kvm_trace.h"
 
 /* The counter of an eventfd holds no more by write(), and 1 more by KVM. */
 #define FULL		(-2ull)
@@ -424,6 +425,82 @@ FACT(broadcast, "IRQFD-22 an MSI to all vCPUs, physical or logical, reaches them
 	}
 	TEST_ASSERT_EQ(irqs_taken(VECTOR), 2);
 	TEST_ASSERT_EQ(irqs_taken(OTHER_VECTOR), 2);
+}
+
+/* To the one vCPU it would go if 0xff were an id like any other. */
+FACT(broadcast_id, "IRQFD-22 an MSI to 0xff goes to all vCPUs, though one has that id")
+{
+	create_vm_with_irqchip();
+	vcpus[0] = __vm_vcpu_add(vm, 0);
+	vcpus[1] = __vm_vcpu_add(vm, 0xff);
+	enable_apic(vcpus[0], BIT(0));
+	enable_apic(vcpus[1], BIT(1));
+	must_reach_all(new_irqfd(MSI_GSI), TO(0xff), VECTOR);
+}
+
+/* In how many MSIs KVM has looked up the destinations of an interrupt, of 10. */
+static int count_lookups(int fd, u32 address, u32 data)
+{
+	int i, unused;
+
+	set_route(msi_to(address, data));
+	kvm_trace_clear();
+	for (i = 0; i < 10; i++)
+		eventfd_signal(fd);
+
+	return kvm_trace_count("kvm_irq_delivery_to_apic_fast", "", &unused);
+}
+
+FACT(unicast, "IRQFD-22 an edge for one vCPU by its id takes no lookup of destinations")
+{
+	int fd, i;
+
+	kvm_trace_begin();
+	kvm_trace_probe("kvm_irq_delivery_to_apic_fast");
+	fd = boot_two();
+	for (i = 0; i < 2; i++)
+		TEST_ASSERT_EQ(count_lookups(fd, TO(i), 0x51 + i),
+			       kvm_has_eventfd_fastpath() ? 0 : 10);
+	TEST_ASSERT_EQ(count_lookups(fd, TO(2), 0x53), 10);
+	TEST_ASSERT_EQ(count_lookups(fd, LOGICAL | TO(1), 0x54), 10);
+	TEST_ASSERT_EQ(count_lookups(fd, LOWEST_HINT | TO(1), 0x55), 10);
+	TEST_ASSERT_EQ(count_lookups(fd, TO(1), 0x56 | LEVEL_ASSERT), 10);
+	TEST_ASSERT_EQ(count_lookups(fd, TO(1), 0x57 | APIC_DM_LOWEST), 10);
+	for (i = 0; i < 2; i++) {
+		TEST_ASSERT_EQ(in_irr(vcpus[i], 0x51 + i), true);
+		TEST_ASSERT_EQ(in_irr(vcpus[i], 0x52 - i), false);
+	}
+}
+
+FACT(unicast_off, "FAST-1 with eventfd_fastpath off all MSIs take that lookup")
+{
+	int fd, i;
+
+	begin_turning_fastpath();
+	kvm_trace_begin();
+	kvm_trace_probe("kvm_irq_delivery_to_apic_fast");
+	fd = boot_two();
+	for (i = 1; i <= 4; i++) {
+		turn_fastpath(i & 1);
+		TEST_ASSERT_EQ(count_lookups(fd, TO(1), 0x50 + i), i & 1 ? 0 : 10);
+		TEST_ASSERT(in_irr(vcpus[1], 0x50 + i), "The interrupt was lost");
+	}
+}
+
+FACT(no_vcpu, "IRQFD-22 an MSI in a VM without vCPUs is lost, and does no harm")
+{
+	int fd;
+
+	create_vm_with_irqchip();
+	fd = new_irqfd(MSI_GSI);
+	set_route(msi_to(TO(0), VECTOR));
+	eventfd_signal(fd);
+	TEST_ASSERT_EQ(eventfd_take(fd), 0);
+
+	vcpu = __vm_vcpu_add(vm, 0);
+	enable_apic(vcpu, BIT(0));
+	eventfd_signal(fd);
+	TEST_ASSERT(in_irr(vcpu, VECTOR), "The first vCPU gets no MSI");
 }
 
 static void must_reach_one(int fd, u32 address, u32 data)

@@ -862,6 +862,10 @@ FACT(storm_producer, "IRQFD-31 in a storm devices offer interrupts and irqfds co
 		wait_until(in_irr(vcpu, VECTOR));
 	}
 	doorbell_end(storm);
+
+	/* A count that assign has found may still be on its way: deassign waits. */
+	kvm_deassign_irqfd(vm, MSI_GSI, fd);
+	kvm_assign_irqfd(vm, MSI_GSI, fd);
 	take_irqs();
 	must_inject_from(DOORBELL_HARDIRQ, fd, VECTOR);
 }

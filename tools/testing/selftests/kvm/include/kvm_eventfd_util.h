@@ -6,6 +6,7 @@
 #ifndef SELFTEST_KVM_EVENTFD_UTIL_H
 #define SELFTEST_KVM_EVENTFD_UTIL_H
 
+#include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
 #include <sched.h>
@@ -24,6 +25,47 @@
 /* Each fact has a process of its own and needs, but for a few, one VM. */
 static struct kvm_vm *vm;
 static struct kvm_vcpu *vcpu;
+
+/*
+ * Does KVM take the ways around work items, exit handlers and the emulator?  That
+ * is a switch of the host; a fact that turns it leaves it as it was.
+ */
+#define FASTPATH_SWITCH		"/sys/module/kvm/parameters/eventfd_fastpath"
+
+static bool fastpath_was_on;
+
+static inline bool kvm_has_eventfd_fastpath(void)
+{
+	return !kvm_is_older() && get_kvm_param_bool("eventfd_fastpath");
+}
+
+static inline int __turn_fastpath(const char *value)
+{
+	int fd = open(FASTPATH_SWITCH, O_WRONLY), ret;
+
+	TEST_ASSERT(fd >= 0, "Cannot open " FASTPATH_SWITCH ", errno: %i", errno);
+	ret = write(fd, value, strlen(value));
+	close(fd);
+	return ret < 0 ? ret : 0;
+}
+
+static inline void turn_fastpath(bool on)
+{
+	TEST_ASSERT(!__turn_fastpath(on ? "1" : "0"), "write() got errno %d", errno);
+	TEST_ASSERT_EQ(kvm_has_eventfd_fastpath(), on);
+}
+
+static inline void turn_fastpath_back(void)
+{
+	__turn_fastpath(fastpath_was_on ? "1" : "0");
+}
+
+static inline void begin_turning_fastpath(void)
+{
+	TEST_REQUIRE(!kvm_is_older());
+	fastpath_was_on = kvm_has_eventfd_fastpath();
+	atexit(turn_fastpath_back);
+}
 
 /*
  * Eventfds.

@@ -54,12 +54,53 @@ static inline void kvm_trace_begin(void)
 	atexit(kvm_trace_end);
 }
 
+static inline void kvm_trace_turn(const char *group, const char *event, const char *on)
+{
+	char *name = strdup_printf("events/%s/%s/enable", group, event);
+
+	kvm_trace_write(name, on);
+	free(name);
+}
+
 static inline void kvm_trace_enable(const char *event)
 {
-	char *name = strdup_printf("events/kvm/%s/enable", event);
+	kvm_trace_turn("kvm", event, "1");
+}
 
-	kvm_trace_write(name, "1");
-	free(name);
+/* A kprobe belongs to the whole host, and may not be there twice. */
+static const char *kvm_trace_probes[4];
+static int kvm_trace_nr_probes;
+
+static inline void kvm_trace_change_probes(const char *format, const char *function)
+{
+	char *path = strdup_printf("%s/kprobe_events", kvm_trace_dir);
+	char *text = strdup_printf(format, function, function);
+	int fd = open(path, O_WRONLY | O_APPEND);
+
+	TEST_ASSERT(fd >= 0 && write(fd, text, strlen(text)) > 0,
+		    "Cannot write %s to kprobe_events, errno: %i", text, errno);
+	close(fd);
+	free(path);
+	free(text);
+}
+
+static inline void kvm_trace_end_probes(void)
+{
+	while (kvm_trace_nr_probes) {
+		kvm_trace_turn("kprobes", kvm_trace_probes[--kvm_trace_nr_probes], "0");
+		kvm_trace_change_probes("-:%s", kvm_trace_probes[kvm_trace_nr_probes]);
+	}
+}
+
+/* From here on each call of the function is an event of its name. */
+static inline void kvm_trace_probe(const char *function)
+{
+	TEST_ASSERT(kvm_trace_nr_probes < ARRAY_SIZE(kvm_trace_probes), "Too many kprobes");
+	kvm_trace_change_probes("p:%s %s", function);
+	if (!kvm_trace_nr_probes)
+		atexit(kvm_trace_end_probes);
+	kvm_trace_probes[kvm_trace_nr_probes++] = function;
+	kvm_trace_turn("kprobes", function, "1");
 }
 
 static inline void kvm_trace_clear(void)
