@@ -1,20 +1,23 @@
 #!/bin/sh
 # bench.sh: what the operations of eventfd_perf_test cost on stock and on ours, in
-# instructions, on each emulated machine, or on the one that ON names. Writes
-# bench/MACHINE.tsv and prints it.
+# instructions, on each emulated machine, or on the one that BENCH_ON names. Writes
+# bench/MACHINE.tsv and plots it to bench/MACHINE.svg, and svm's rows of many to
+# bench/scale.svg; prints it, and which bars of dev/bars are met.
 . "$(dirname "$0")/lib.sh"
 unset DEBUG
 
 machines=${BENCH_ON:-svm vmx svm-nrips}
 out=$top/bench
 log=$logs/bench
+"$top/dev/setup.sh" gnuplot-nox || exit 1
 "$top/dev/kernel.sh" stock && "$top/dev/kernel.sh" ours && "$top/dev/tests.sh" || exit 1
 mkdir -p "$out" || die "cannot write to $top"
 
 measure() { # MACHINE KERNEL
 	say "$2 kernel on $1"
-	ICOUNT=$([ "$1" != svm ] || echo 1) ON=$1 KERNEL=$2 LOG=bench-$1-$2 TIMEOUT=1200 \
-		CMD='/tmp/tests/eventfd_perf_test -t' "$top/dev/guest.sh" > "$log.$2" ||
+	ICOUNT=$([ "$1" != svm ] || echo 1) ON=$1 KERNEL=$2 LOG=bench-$1-$2 TIMEOUT=900 \
+		CMD="/tmp/tests/eventfd_perf_test -t $([ "$1" = svm ] && echo -l || echo -a)" \
+		"$top/dev/guest.sh" > "$log.$2" ||
 		die "the $2 kernel could not be measured on $1, see build/logs/bench-$1-$2.out"
 	grep "$(printf '\t')" "$log.$2" > "$log.$2.tsv" || die "nothing was measured on $1"
 }
@@ -34,9 +37,34 @@ for machine in $machines; do
 			"$(kernel_version "$stock")" "$(emulator "$machine")"
 		printf 'operation\tours\tstock\tratio\n'
 		awk -F '\t' -v OFS='\t' 'NR == FNR { stock[$1] = $2; next }
+			!($1 in stock) { print $1, $2, "-", "-"; next }
 			{ print $1, $2, stock[$1], sprintf("%.2f", $2 / stock[$1]) }' \
 			"$log.stock.tsv" "$log.ours.tsv"
 	} > "$out/$machine.tsv" || die "cannot write to $out"
 	echo "$machine:"
-	awk -F '\t' '!/^#/ { printf "%-45s %10s %10s %6s\n", $1, $2, $3, $4 }' "$out/$machine.tsv"
+	awk -F '\t' '!/^#/ { printf "%-52s %12s %12s %6s\n", $1, $2, $3, $4 }' "$out/$machine.tsv"
+	echo
+	gnuplot -c "$top/dev/bench.gp" "$machine" "$out/$machine.tsv" > "$out/$machine.svg" ||
+		die "gnuplot could not plot bench/$machine.tsv"
+	[ "$machine" != svm ] || gnuplot -c "$top/dev/bench.gp" scale "$out/svm.tsv" > "$out/scale.svg" ||
+		die "gnuplot could not plot bench/scale.svg"
+	awk -F '\t' -v machine="$machine" '
+		FNR == NR { ours[$1] = $2; stock[$1] = $3; next }
+		/^#/ { next }
+		{
+			split($0, bar, "|")
+			if (index(" " bar[4] " ", " " machine " ") == 0)
+				next
+			of = bar[2] == "stock" ? stock[bar[1]] - stock[bar[5]] : ours[bar[2]]
+			if (sub(/^stock: /, "", bar[2]))
+				of = stock[bar[2]]
+			if (!(bar[1] in ours) || of + 0 == 0 || bar[5] && !(bar[5] in ours)) {
+				printf "%-52s not measured\n", bar[1]
+				next
+			}
+			ratio = (ours[bar[1]] - ours[bar[5]]) / of
+			printf "%-52s %5.2f, at most %.2f: %s\n", bar[1], ratio, bar[3],
+				ratio <= bar[3] ? "met" : "MISSED"
+		}' "$out/$machine.tsv" "$top/dev/bars"
+	echo
 done

@@ -1,8 +1,8 @@
 #!/bin/sh
 # Run a command in a test guest. By environment: CMD, ON=svm|vmx|svm-nrips,
-# KERNEL=ours|stock, DEBUG=1, ICOUNT=1, TIMEOUT=seconds, LOG=name of the logs. Prints the
-# command's output and exits with its status, with 125 if the guest failed, or with 124
-# if it did by a triple fault of QEMU's CPU.
+# KERNEL=ours|stock, DEBUG=1, ICOUNT=1, CPUS=1|2 on svm, TIMEOUT=seconds, LOG=name of the
+# logs. Prints the command's output and exits with its status, with 125 if the guest
+# failed, or with 124 if it did by a triple fault of QEMU's CPU.
 # guest.sh --check only looks at these variables, before a long build.
 . "$(dirname "$0")/lib.sh"
 
@@ -105,7 +105,7 @@ start_svm() {
 	if [ -n "${ICOUNT-}" ]; then
 		accel='-accel tcg -icount shift=0,sleep=off -seed 1 -smp 1'
 	else
-		accel='-accel tcg,thread=multi -smp 2'
+		accel="-accel tcg,thread=multi -smp ${CPUS:-2}"
 	fi
 	# shellcheck disable=SC2086
 	timeout -k 5 "$limit" qemu-system-x86_64 $accel -cpu max,+svm -m 4G \

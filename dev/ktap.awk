@@ -2,16 +2,24 @@
 # print a plan, every number of it once and in order, and an exit status that
 # agrees. A program of stock's that prints no TAP is one test, by its exit status.
 # -v on=MACHINE, -v expect=N programs, -v sum=FILE for "PASSED FAILED SKIPPED".
-# Prints a line per program and per failure.
+# Prints a line per program and per failure, and below the latter what the program has
+# said since its last result.
 
-function fail(what) { failed++; bad++; print "FAIL " on ": " prog ": " what }
+function fail(what,	i) {
+	failed++
+	bad++
+	print "FAIL " on ": " prog ": " what
+	for (i = said > 20 ? said - 19 : 1; i <= said; i++)
+		print "     | " lines[i]
+	said = 0
+}
 
 function start() {
 	kind = $3
 	prog = $0
 	sub(/^#@ start [^ ]+ /, "", prog)
 	plan = -1
-	tap = last = oks = skips = bad = bailed = 0
+	tap = last = oks = skips = bad = said = 0
 	reason = ""
 	running = 1
 }
@@ -40,6 +48,7 @@ function result(line,	n, ok, name) {
 		fail("excused: " name)
 	else
 		oks++
+	said = 0
 }
 
 function end_tap(status) {
@@ -84,9 +93,11 @@ function end(status) {
 	next
 }
 /^#@ end / && running { end($3); next }
-/^#@ guest failed/ { dead = 1; next }
+/^#@ guest failed/ { dead = substr($0, 4); next }
 /^#@ done/ { finished = 1; next }
 !running { next }
+# A failing result comes after its reasons.
+!/^(not )?ok([ \t]|$)/ && NF { lines[++said] = $0 }
 
 /^TAP version / { tap = 1; next }
 /^1\.\.[0-9]+/ {
@@ -112,6 +123,6 @@ END {
 	else if (ended != expect)
 		fail(ended " programs ran, not " expect)
 	if (dead)
-		fail("the guest itself failed")
+		fail(dead)
 	print passed + 0, failed + 0, skipped + 0 > sum
 }

@@ -1,5 +1,6 @@
 #!/bin/sh
-# Install the Debian packages that the other scripts need and this machine lacks.
+# setup.sh [PACKAGE...]: install the Debian packages that the other scripts need and this
+# machine lacks, and those that are named.
 . "$(dirname "$0")/lib.sh"
 
 packages='
@@ -11,7 +12,7 @@ sparse shellcheck codespell
 '
 
 missing=
-for p in $packages; do
+for p in $packages "$@"; do
 	case $(dpkg-query -W -f '${Status}' "$p" 2>/dev/null) in
 	'install ok installed') ;;
 	*) missing="$missing $p" ;;
