@@ -6,7 +6,7 @@ KERNEL ?= ours
 
 # CMD reaches the guest as it was typed: make expands no $ in it.
 override CMD := $(value CMD)
-export CMD ON KERNEL DEBUG ICOUNT TIMEOUT LINUX_SRC BENCH_ON
+export CMD ON KERNEL DEBUG ICOUNT CPUS TIMEOUT LINUX_SRC BENCH_ON
 
 .NOTPARALLEL:
 .SILENT:
@@ -36,6 +36,7 @@ help:
 #: KERNEL=ours    the kernel with the series; KERNEL=stock: without
 #: DEBUG=1        KASAN, lockdep, kmemleak and more, on svm; for check, guest and kernel
 #: ICOUNT=1       on svm: one CPU, and a nanosecond of guest time is an instruction
+#: CPUS=2         on svm: two CPUs, which QEMU's SVM does not always survive
 #: TIMEOUT=600    seconds after which a guest counts as hung
 #: LINUX_SRC=...  kernel source, a tar file or a directory, instead of Debian's package
 #:

@@ -1,20 +1,15 @@
 #!/bin/sh
 # Run a command in a test guest. By environment: CMD, ON=svm|vmx|svm-nrips,
 # KERNEL=ours|stock, DEBUG=1, ICOUNT=1, CPUS=1|2 on svm, TIMEOUT=seconds, LOG=name of the
-# logs. Prints the command's output and exits with its status, with 125 if the guest
-# failed, or with 124 if it did by a triple fault of QEMU's CPU.
+# logs. Prints the command's output and exits with its status, or with 125 if the guest
+# failed.
 # guest.sh --check only looks at these variables, before a long build.
 . "$(dirname "$0")/lib.sh"
 
 cmd=${CMD-}
 on=${ON:-svm}
 
-fail() { # [STATUS] WORDS
-	status=125
-	[ "$1" != 124 ] || { status=$1; shift; }
-	echo "error: $*" >&2
-	exit "$status"
-}
+fail() { echo "error: $*" >&2; exit 125; }
 
 [ -n "$cmd" ] || fail "no command; use CMD='...'"
 (pick_kernel "${KERNEL:-ours}") || exit 125
@@ -30,6 +25,10 @@ case $limit in
 *[!0-9]*) fail "TIMEOUT=$limit is not a number of seconds" ;;
 esac
 [ -z "${ICOUNT-}" ] || [ "$on" = svm ] || fail "ICOUNT=1 is for ON=svm; Bochs counts instructions by itself"
+case ${CPUS:-1}:$on in
+1:*|2:svm) ;;
+*) fail "CPUS=$CPUS is not for ON=$on: 2 is for svm, 1 for all" ;;
+esac
 [ "$kernel" != debug ] || [ "$on" = svm ] || fail "DEBUG=1 goes with ON=svm only"
 [ "${1-}" != --check ] || exit 0
 [ -f "$img/bzImage-$kernel" ] && [ -f "$img/initrd-$kernel.gz" ] ||
@@ -101,11 +100,15 @@ pack_files() {
 
 args="nokaslr panic=-1 printk.time=1 printk.devkmsg=on console=ttyS0,115200"
 
+# QEMU 7.2 has flaws in its SVM: what VMRUN has injected it can inject once more, and with
+# two CPUs a host's code can come to run with the nested page tables of a guest, so that
+# guests hang or shut down and hosts die, of stock's kernels as of ours: one in some 2000
+# VMs. With one CPU 18000 VMs in turn have lived.
 start_svm() {
 	if [ -n "${ICOUNT-}" ]; then
 		accel='-accel tcg -icount shift=0,sleep=off -seed 1 -smp 1'
 	else
-		accel="-accel tcg,thread=multi -smp ${CPUS:-2}"
+		accel="-accel tcg,thread=multi -smp ${CPUS:-1}"
 	fi
 	# shellcheck disable=SC2086
 	timeout -k 5 "$limit" qemu-system-x86_64 $accel -cpu max,+svm -m 4G \
@@ -185,7 +188,7 @@ ended=$(sed -n 's/.*guest: exit \([0-9]*\)$/\1/p' "$klog" | tail -n 1)
 if [ -z "$ended" ]; then
 	[ "$took" -lt "$limit" ] || fail "the $on guest hung, stopped after $limit s (TIMEOUT=); see $klog"
 	! grep -qs 'Triple fault' "$run/resets" ||
-		fail 124 "the $on guest died of a triple fault; see $klog"
+		fail "the $on guest died of a triple fault; see $klog"
 	[ -s "$klog" ] || fail "the $on machine did not start: $(tail -n 1 "$run/machine") (status $status)"
 	fail "the $on guest died before the command ended: $(tail -n 1 "$klog"); see $klog"
 fi

@@ -16,9 +16,9 @@ tar -C "$linux" -chf - --exclude='*.o' --exclude='*.ko' --exclude='*.mod*' --exc
 	tar -C "$mutant" -xf - || die "could not copy from $linux"
 build_modules() { kmake "$linux" ours M="$mutant/arch/x86/kvm" modules >"$log.build" 2>&1; }
 
-# in_guest ON COMMANDS: with these modules instead of ours
+# in_guest LIMIT ON COMMANDS: with these modules instead of ours, for so many seconds
 in_guest() {
-	ON=$1 CMD=$2 KERNEL=ours MODULES=$mutant/arch/x86/kvm TIMEOUT=300 LOG=mutate.guest \
+	ON=$2 CMD=$3 KERNEL=ours MODULES=$mutant/arch/x86/kvm TIMEOUT=$1 LOG=mutate.guest \
 		"$top/dev/guest.sh" >"$log.out" 2>&1
 }
 
@@ -40,7 +40,7 @@ baseline() { # ON TEXT
 		sort -u > "$log.cmds"
 	[ -s "$log.cmds" ] || return 0
 	say "the facts without a mutation, on $1"
-	in_guest "$1" "$(cat "$log.cmds")" || die "$(cause), see $log.out"
+	in_guest 900 "$1" "$(cat "$log.cmds")" || die "$(cause), see $log.out"
 }
 
 build_modules || die "the modules do not build, see $log.build"
@@ -53,7 +53,7 @@ while IFS='|' read -r file on test fact edit <&3; do
 	if ! why=$(mutate "$file" "$edit"); then
 		echo "STALE $how: $why"
 		bad=$((bad + 1))
-	elif in_guest "$on" "/tmp/tests/$test '$fact'"; then
+	elif in_guest "$([ "$on" = svm ] && echo 90 || echo 300)" "$on" "/tmp/tests/$test '$fact'"; then
 		echo "ALIVE $how: $test does not notice ($fact)"
 		bad=$((bad + 1))
 	else

@@ -65,8 +65,14 @@ boot_qemu() {
 	for boot in 1 2 3; do
 		rm -rf "${dir:?}/$1"
 		start_qemu "$@"
-		while runs && ! booted 1; do sleep 0.1; done
-		! runs || break
+		left=$((limit * 2))
+		while runs && ! booted 1 && [ $left -gt 0 ]; do
+			sleep 0.1
+			left=$((left - 1))
+		done
+		! booted 1 || break
+		kill "$(cat "$dir/$vm/pid")" 2>/dev/null
+		wait "$(cat "$dir/$vm/pid")"
 		[ $boot != 3 ] || alive
 		echo "boot $boot of $vm came to an end: $(last_words)"
 	done

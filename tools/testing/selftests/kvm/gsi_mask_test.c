@@ -586,6 +586,32 @@ FACT(level_pin, "MASK-8 MASK-9 the pins of a masked gsi are low until it is unma
 	TEST_ASSERT(!pin_is_high(IOAPIC_GSI), "The level cannot be lowered any more");
 }
 
+FACT(irqchip_set, "MASK-8 KVM_SET_IRQCHIP raises a masked pin if it says so, and masks no less")
+{
+	struct kvm_irqchip chip = { .chip_id = KVM_IRQCHIP_IOAPIC };
+
+	boot_with_pin(LEVEL);
+	mask(IOAPIC_GSI);
+	kvm_irq_line(vm, IOAPIC_GSI, 1);
+	vm_ioctl(vm, KVM_GET_IRQCHIP, &chip);
+	TEST_ASSERT(!(chip.chip.ioapic.irr & BIT(IOAPIC_GSI)), "The state tells of a masked level");
+	vm_ioctl(vm, KVM_SET_IRQCHIP, &chip);
+	TEST_ASSERT(!take(VECTOR), "Setting what was got interrupts");
+
+	chip.chip.ioapic.irr |= BIT(IOAPIC_GSI);
+	vm_ioctl(vm, KVM_SET_IRQCHIP, &chip);
+	TEST_ASSERT(take(VECTOR) > 0, "It does not interrupt");
+	TEST_ASSERT(is_masked(IOAPIC_GSI) && is_pending(IOAPIC_GSI), "It is forgotten");
+	kvm_irq_line(vm, IOAPIC_GSI, 0);
+	kvm_irq_line(vm, IOAPIC_GSI, 1);
+	TEST_ASSERT(!take(VECTOR), "A masked gsi interrupts");
+
+	unmask(IOAPIC_GSI);
+	TEST_ASSERT(pin_is_high(IOAPIC_GSI) && take(VECTOR) > 0, "The level is not driven again");
+	kvm_irq_line(vm, IOAPIC_GSI, 0);
+	TEST_ASSERT(!pin_is_high(IOAPIC_GSI), "The level cannot be lowered any more");
+}
+
 FACT(level_goes, "MASK-9 MASK-11 a level that goes while masked is not pending, nor raised")
 {
 	boot_with_pin(LEVEL);
@@ -1541,10 +1567,13 @@ FACT(msix_fire, "MASK-7 MASK-14 MSI-X masked and migrated under fire loses no ve
 		msix_mask(&devices[0], rand() % NR_VECTORS, i % 3);
 		if (i % 50 == 0)
 			msix_mask_function(&devices[0], !devices[0].function_masked);
+		sched_yield();
 	}
 	msix_migrate(&devices[0], &devices[1]);
-	for (i = 0; i < 100; i++)
+	for (i = 0; i < 100; i++) {
 		msix_mask(&devices[1], rand() % NR_VECTORS, i % 3);
+		sched_yield();
+	}
 	msix_mask_function(&devices[1], false);
 	WRITE_ONCE(stop_signalling, true);
 	for (i = 0; i < 2; i++)
