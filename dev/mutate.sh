@@ -5,7 +5,7 @@
 
 mutant=$build/mutant
 log=$logs/mutate
-unset DEBUG ICOUNT
+unset DEBUG ICOUNT CPUS
 
 lock
 "$top/dev/kernel.sh" ours && "$top/dev/tests.sh" || exit 1
@@ -18,6 +18,7 @@ build_modules() { kmake "$linux" ours M="$mutant/arch/x86/kvm" modules >"$log.bu
 
 # in_guest LIMIT ON COMMANDS: with these modules instead of ours, for so many seconds
 in_guest() {
+	[ "$2" != smp ] || { CPUS=2 in_guest "$1" svm "$3"; return; }
 	ON=$2 CMD=$3 KERNEL=ours MODULES=$mutant/arch/x86/kvm TIMEOUT=$1 LOG=mutate.guest \
 		"$top/dev/guest.sh" >"$log.out" 2>&1
 }
@@ -44,7 +45,7 @@ baseline() { # ON TEXT
 }
 
 build_modules || die "the modules do not build, see $log.build"
-for on in svm vmx; do baseline $on "${1-}"; done
+for on in svm vmx smp; do baseline $on "${1-}"; done
 
 mutations "${1-}" > "$log.list"
 dead=0 bad=0
@@ -53,7 +54,7 @@ while IFS='|' read -r file on test fact edit <&3; do
 	if ! why=$(mutate "$file" "$edit"); then
 		echo "STALE $how: $why"
 		bad=$((bad + 1))
-	elif in_guest "$([ "$on" = svm ] && echo 90 || echo 300)" "$on" "/tmp/tests/$test '$fact'"; then
+	elif in_guest "$([ "$on" = vmx ] && echo 300 || echo 90)" "$on" "/tmp/tests/$test '$fact'"; then
 		echo "ALIVE $how: $test does not notice ($fact)"
 		bad=$((bad + 1))
 	else

@@ -19,6 +19,7 @@
 
 #include "doorbell_guest.h"
 #include "irq_guest.h"
+#include "kvm_doorbell.h"
 
 #define PIO		KVM_IOEVENTFD_FLAG_PIO
 #define DEASSIGN	KVM_IRQFD_FLAG_DEASSIGN
@@ -1605,6 +1606,16 @@ static void boot_with_unplug(u32 ioapic_flags)
 	last_trigger = kvm_new_eventfd();
 }
 
+/* What a delay makes late, and how often it had by the start of the round. */
+static int delay;
+static u64 late_before;
+
+static void wait_until_late(void)
+{
+	while (doorbell_signals(delay) == late_before)
+		sched_yield();
+}
+
 /* T-32 */
 FACT(unplug, "IRQFD-37 deassign of the last resampler never lowers the line of a new one")
 {
@@ -1649,6 +1660,42 @@ FACT(unplug_eoi, "IRQFD-37 nor does an EOI on its way, or the new resamplefd is 
 	CONTEST(.rounds = 100,
 		.prepare = prepare_unplug_in_service,
 		.racers = { eoi, unplug_old, plug_in_new },
+		.judge = judge_unplug_eoi,
+		.outcomes = {
+			{ "the line stayed high" },
+			{ "the line was lowered and the new one told", true },
+			{ "told early, then the line went up", true },
+		});
+}
+
+static void prepare_late_eoi(void)
+{
+	prepare_unplug_in_service();
+	late_before = doorbell_signals(delay);
+}
+
+static void unplug_old_late(void)
+{
+	wait_until_late();
+	unplug_old();
+}
+
+static void plug_in_new_later(void)
+{
+	wait_until_late();
+	usleep(20);
+	kvm_assign_resample_irqfd(vm, IOAPIC_GSI, new_trigger, new_resamplefd);
+	eventfd_signal(new_trigger);
+}
+
+/* T-32 */
+FACT(unplug_late_eoi, "IRQFD-37 nor does an EOI that has found the last resampler")
+{
+	delay = doorbell_delay("resampler_ack", 1000);
+	boot_with_unplug(LEVEL);
+	CONTEST(.rounds = 50,
+		.prepare = prepare_late_eoi,
+		.racers = { eoi, unplug_old_late, plug_in_new_later },
 		.judge = judge_unplug_eoi,
 		.outcomes = {
 			{ "the line stayed high" },
@@ -1944,6 +1991,42 @@ BUS_FACT(write_deassign, "IOEV-9 a write during deassign rings or comes out")
 		.racers = { write_bell, deassign_bell },
 		.judge = judge_write_deassign,
 		.outcomes = { { "the write came out" }, { "the write rang" } });
+}
+
+static u64 rung_by_then;
+
+static void prepare_late_write(void)
+{
+	must_assign_bell();
+	late_before = doorbell_signals(delay);
+}
+
+static void deassign_bell_and_look(void)
+{
+	wait_until_late();
+	deassign_bell();
+	rung_by_then = eventfd_take(fd);
+}
+
+static int judge_late_write(void)
+{
+	TEST_ASSERT_EQ(deassign_got, 0);
+	TEST_ASSERT(exits + rung_by_then == 1, "A write came out %d times and rang %lu times",
+		    exits, rung_by_then);
+	TEST_ASSERT_EQ(eventfd_take(fd), 0);
+	TEST_ASSERT_EQ(bell_rings(fd), false);
+	return rung_by_then;
+}
+
+BUS_FACT(late_write_deassign, "IOEV-9 a write that has found a doorbell rings no later than deassign")
+{
+	delay = doorbell_delay("ioeventfd_write", 300);
+	boot_doors(bus);
+	CONTEST(.rounds = 50,
+		.prepare = prepare_late_write,
+		.racers = { write_bell, deassign_bell_and_look },
+		.judge = judge_late_write,
+		.outcomes = { { "the write came out" }, { "the write rang", true } });
 }
 
 static int judge_write_assign_deassign(void)

@@ -934,6 +934,9 @@ FACT(device, "T-44 the device in the kernel counts, and refuses nonsense")
 	TEST_ASSERT_ERRNO(__doorbell_storm(-1, DOORBELL_HARDIRQ, 100), EBADF);
 	TEST_ASSERT_ERRNO(__doorbell_producer(-1, 0, 0), EBADF);
 	TEST_ASSERT_ERRNO(__doorbell_producer(fd, 0, 4096), EINVAL);
+	TEST_ASSERT_ERRNO(__doorbell_delay("kvm_vm_ioctl", 0), EINVAL);
+	TEST_ASSERT_ERRNO(__doorbell_delay("kvm_vm_ioctl", DOORBELL_MAX_DELAY + 1), EINVAL);
+	TEST_ASSERT(__doorbell_delay("there_is_no_such_function", 1) < 0, "It can be delayed");
 	TEST_ASSERT_ERRNO(__doorbell_ring(7), ENOENT);
 	TEST_ASSERT_ERRNO(ioctl(doorbell_fd(), DOORBELL_WAIT, NULL), EFAULT);
 	TEST_ASSERT_ERRNO(ioctl(doorbell_fd(), DOORBELL_END, NULL), EFAULT);

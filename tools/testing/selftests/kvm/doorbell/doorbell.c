@@ -15,7 +15,8 @@
  * exclusive nor has it priority, and it leaves the count alone, unless asked to
  * take it.  A signaller calls eventfd_signal() from the context that a test
  * asks for, above all from hard irq, where userspace cannot get.  A producer
- * offers KVM an interrupt to post in place of the eventfd.
+ * offers KVM an interrupt to post in place of the eventfd.  A delay widens the
+ * window of a race: what calls the function that it names takes longer.
  *
  * Path:     eventfd_signal() -> waiter_wakeup() -> waiter_take(), if it takes
  *           hrtimer -> signaller_expired() -> eventfd_signal() -> irqfd
@@ -43,11 +44,13 @@
 
 #include <linux/cleanup.h>
 #include <linux/completion.h>
+#include <linux/delay.h>
 #include <linux/eventfd.h>
 #include <linux/file.h>
 #include <linux/fs.h>
 #include <linux/hrtimer.h>
 #include <linux/irqbypass.h>
+#include <linux/kprobes.h>
 #include <linux/miscdevice.h>
 #include <linux/module.h>
 #include <linux/mutex.h>
@@ -76,8 +79,8 @@ struct doorbell_file {
 };
 
 /**
- * struct object - what waiter, signaller and producer have in common
- * @eventfd: a reference
+ * struct object - what waiter, signaller, producer and delay have in common
+ * @eventfd: a reference, a delay has none
  * @stop: once this returns, nothing else looks at the object
  * @counts: by enum doorbell_counter
  *
@@ -111,6 +114,13 @@ struct producer {
 	struct object object;
 	struct irq_bypass_producer bypass;
 	int error;
+};
+
+struct delay {
+	struct object object;
+	struct kprobe probe;
+	char function[DOORBELL_MAX_NAME];
+	u32 usecs;
 };
 
 static void object_inc(struct object *object, enum doorbell_counter counter)
@@ -423,12 +433,58 @@ static struct object *producer_create(void __user *argp)
 }
 
 /*
+ * Delays.
+ */
+static int delay_call(struct kprobe *probe, struct pt_regs *regs)
+{
+	struct delay *delay = container_of(probe, struct delay, probe);
+
+	object_inc(&delay->object, DOORBELL_SIGNALS);
+	udelay(delay->usecs);
+
+	return 0;
+}
+
+static void delay_stop(struct object *object)
+{
+	unregister_kprobe(&container_of(object, struct delay, object)->probe);
+}
+
+static struct object *delay_create(void __user *argp)
+{
+	struct delay *delay __free(kfree) = NULL;
+	struct doorbell_delay args;
+	int r;
+
+	if (copy_from_user(&args, argp, sizeof(args)))
+		return ERR_PTR(-EFAULT);
+	if (!args.usecs || args.usecs > DOORBELL_MAX_DELAY)
+		return ERR_PTR(-EINVAL);
+
+	delay = kzalloc(sizeof(*delay), GFP_KERNEL);
+	if (!delay)
+		return ERR_PTR(-ENOMEM);
+
+	strscpy(delay->function, args.function, sizeof(delay->function));
+	delay->usecs = args.usecs;
+	delay->object.stop = delay_stop;
+	delay->probe.symbol_name = delay->function;
+	delay->probe.pre_handler = delay_call;
+	r = register_kprobe(&delay->probe);
+	if (r)
+		return ERR_PTR(r);
+
+	return &no_free_ptr(delay)->object;
+}
+
+/*
  * The file.
  */
 static void object_end(struct object *object)
 {
 	object->stop(object);
-	eventfd_ctx_put(object->eventfd);
+	if (object->eventfd)
+		eventfd_ctx_put(object->eventfd);
 }
 
 static int object_add(struct doorbell_file *file, struct object *object)
@@ -539,6 +595,8 @@ static long doorbell_ioctl(struct file *filep, unsigned int ioctl,
 		return object_add(file, storm_create(argp));
 	case DOORBELL_PRODUCER:
 		return object_add(file, producer_create(argp));
+	case DOORBELL_DELAY:
+		return object_add(file, delay_create(argp));
 	case DOORBELL_RING:
 		return object_ring(file, arg);
 	case DOORBELL_COUNT:

@@ -52,8 +52,17 @@ struct doorbell_producer {
 	__u32 error;
 };
 
+#define DOORBELL_MAX_NAME	64
+#define DOORBELL_MAX_DELAY	1000
+
+/* Whoever calls that function of the kernel is @usecs late. */
+struct doorbell_delay {
+	char function[DOORBELL_MAX_NAME];
+	__u32 usecs;
+};
+
 enum doorbell_counter {
-	/* A waiter: woken or rung; a storm: sent. */
+	/* A waiter: woken or rung; a storm: sent; a delay: calls. */
 	DOORBELL_SIGNALS,
 	/* A waiter: EPOLLHUP; what it took, if it takes. */
 	DOORBELL_HANGUPS,
@@ -76,6 +85,8 @@ struct doorbell_counts {
 #define DOORBELL_WAIT		_IOW(0xDB, 0x80, struct doorbell_wait)
 #define DOORBELL_STORM		_IOW(0xDB, 0x81, struct doorbell_storm)
 #define DOORBELL_PRODUCER	_IOW(0xDB, 0x82, struct doorbell_producer)
+
+#define DOORBELL_DELAY		_IOW(0xDB, 0x87, struct doorbell_delay)
 
 /* Returns when all are sent. */
 #define DOORBELL_SIGNAL		_IOW(0xDB, 0x83, struct doorbell_signal)

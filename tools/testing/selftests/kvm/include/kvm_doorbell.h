@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * What the kernel does at the other end of an eventfd: it waits, it signals
- * from softirq and hard irq, it offers interrupts to post.  The device is that
- * of doorbell/doorbell.c, and a test without it skips.
+ * from softirq and hard irq, it offers interrupts to post; and it can be made to
+ * take its time.  The device is that of doorbell/doorbell.c, and a test without it skips.
  */
 #ifndef SELFTEST_KVM_DOORBELL_UTIL_H
 #define SELFTEST_KVM_DOORBELL_UTIL_H
@@ -130,6 +130,26 @@ static inline void doorbell_signal(int eventfd, u32 context, u32 nr)
 	int ret = __doorbell_signal(eventfd, context, nr);
 
 	TEST_ASSERT(!ret, "DOORBELL_SIGNAL got errno %i", errno);
+}
+
+static inline int __doorbell_delay(const char *function, u32 usecs)
+{
+	struct doorbell_delay delay = { .usecs = usecs };
+
+	snprintf(delay.function, sizeof(delay.function), "%s", function);
+	return ioctl(doorbell_fd(), DOORBELL_DELAY, &delay);
+}
+
+/* Widens the window of a race, for what another CPU does meanwhile. */
+static inline int doorbell_delay(const char *function, u32 usecs)
+{
+	int id;
+
+	TEST_REQUIRE(get_nprocs() > 1);
+	TEST_REQUIRE(kvm_has_doorbell_device());
+	id = __doorbell_delay(function, usecs);
+	TEST_ASSERT(id >= 0, "DOORBELL_DELAY got errno %i", errno);
+	return id;
 }
 
 static inline int __doorbell_ring(int id)
