@@ -2018,7 +2018,7 @@ static int judge_late_write(void)
 	return rung_by_then;
 }
 
-BUS_FACT(late_write_deassign, "IOEV-9 a write that has found a doorbell rings no later than deassign")
+BUS_FACT(late_write_deassign, "IOEV-9 a write that found a doorbell rings no later than deassign")
 {
 	delay = doorbell_delay("ioeventfd_write", 300);
 	boot_doors(bus);
