@@ -1653,19 +1653,25 @@ static int judge_unplug_eoi(void)
 	return told ? 1 + high : 0;
 }
 
-/* T-32 */
-FACT(unplug_eoi, "IRQFD-37 nor does an EOI on its way, or the new resamplefd is signalled")
+static void hold_unplug_eoi(void (*prepare)(void), void (*unplug)(void),
+			    void (*plug_in)(void))
 {
 	boot_with_unplug(LEVEL);
 	CONTEST(.rounds = 100,
-		.prepare = prepare_unplug_in_service,
-		.racers = { eoi, unplug_old, plug_in_new },
+		.prepare = prepare,
+		.racers = { eoi, unplug, plug_in },
 		.judge = judge_unplug_eoi,
 		.outcomes = {
 			{ "the line stayed high" },
 			{ "the line was lowered and the new one told", true },
 			{ "told early, then the line went up", true },
 		});
+}
+
+/* T-32 */
+FACT(unplug_eoi, "IRQFD-37 nor does an EOI on its way, or the new resamplefd is signalled")
+{
+	hold_unplug_eoi(prepare_unplug_in_service, unplug_old, plug_in_new);
 }
 
 static void prepare_late_eoi(void)
@@ -1692,16 +1698,7 @@ static void plug_in_new_later(void)
 FACT(unplug_late_eoi, "IRQFD-37 nor does an EOI that has found the last resampler")
 {
 	delay = doorbell_delay("resampler_ack", 1000);
-	boot_with_unplug(LEVEL);
-	CONTEST(.rounds = 50,
-		.prepare = prepare_late_eoi,
-		.racers = { eoi, unplug_old_late, plug_in_new_later },
-		.judge = judge_unplug_eoi,
-		.outcomes = {
-			{ "the line stayed high" },
-			{ "the line was lowered and the new one told", true },
-			{ "told early, then the line went up", true },
-		});
+	hold_unplug_eoi(prepare_late_eoi, unplug_old_late, plug_in_new_later);
 }
 
 /*
