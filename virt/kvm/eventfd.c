@@ -333,21 +333,26 @@ bool __weak kvm_arch_irqfd_route_changed(struct kvm_kernel_irq_routing_entry *ol
 	return false;
 }
 
-/* What hardware can post is one MSI, not masked; all zeroes is anything else. */
-static void irqfd_msi_route(struct kvm_kernel_irqfd *irqfd,
+/*
+ * What hardware can post is one MSI, not masked; all zeroes is anything else.
+ * Returns whether the gsi is not masked.
+ */
+static bool irqfd_msi_route(struct kvm_kernel_irqfd *irqfd,
 			    struct kvm_kernel_irq_routing_entry *msi)
 {
 	struct kvm_kernel_irq_routing_entry routes[KVM_NR_IRQCHIPS];
 
 	memset(msi, 0, sizeof(*msi));
 	if (kvm_gsi_is_masked(irqfd->kvm, irqfd->gsi))
-		return;
+		return false;
 
 	scoped_guard(srcu, &irqfd->kvm->irq_srcu) {
 		if (kvm_irq_map_gsi(irqfd->kvm, routes, irqfd->gsi) == 1 &&
 		    routes->type == KVM_IRQ_ROUTING_MSI)
 			*msi = *routes;
 	}
+
+	return true;
 }
 
 /* Some architectures leave the producer set when adding it has failed. */
@@ -429,10 +434,11 @@ static void irqfd_stop_bypass(struct kvm_kernel_irqfd *irqfd)
 static void irqfd_update_bypass(struct kvm_kernel_irqfd *irqfd)
 {
 	struct kvm_kernel_irq_routing_entry msi;
+	bool post;
 
 	lockdep_assert_held(&irqfd->kvm->irqfds.lock);
 
-	irqfd_msi_route(irqfd, &msi);
+	post = irqfd_msi_route(irqfd, &msi);
 	if (!kvm_arch_irqfd_route_changed(&irqfd->irq_entry, &msi))
 		return;
 
@@ -442,9 +448,7 @@ static void irqfd_update_bypass(struct kvm_kernel_irqfd *irqfd)
 	 */
 	if (irqfd->producer &&
 	    kvm_arch_update_irqfd_routing(irqfd->kvm, irqfd->producer->irq,
-					  irqfd->gsi,
-					  !kvm_gsi_is_masked(irqfd->kvm,
-							     irqfd->gsi))) {
+					  irqfd->gsi, post)) {
 		kvm_arch_update_irqfd_routing(irqfd->kvm, irqfd->producer->irq,
 					      irqfd->gsi, false);
 		memset(&msi, 0, sizeof(msi));
