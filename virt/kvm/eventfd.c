@@ -25,10 +25,8 @@
 #include <linux/rhashtable.h>
 #include <linux/slab.h>
 #include <linux/spinlock.h>
-#include <linux/srcu.h>
 #include <linux/wait.h>
 #include <linux/workqueue.h>
-#include <trace/events/kvm.h>
 
 #include "iodev.h"
 #include "kvm_irq.h"
@@ -37,21 +35,15 @@
 /*
  * irqfd
  *
- * Path:     eventfd_signal() -> irqfd_wakeup() -> route -> irqchip
- *           What cannot be injected there, as a lock is taken or an interrupt
- *           has many destinations, goes through irqfd_inject_work().
- *           While its gsi is masked a signal is noted instead, see gsi_mask.c.
+ * Path:     KVM_IRQFD, EPOLLHUP, VM release
+ *           eventfd_signal() -> irqfd_wakeup() -> kvm_irqfd_inject()
  *
  * Context:  irqfd_wakeup() runs under the eventfd's wqh.lock, interrupts off,
- *           possibly in hard irq: no sleeping, and of the locks that may be held
- *           around eventfd_signal(), or without interrupts being off, none is
- *           waited for.
+ *           possibly in hard irq: no sleeping.
  *
  * Locks:    wqh.lock -> kvm->irqfds.lock, never the reverse.  The former orders
  *           irqfd_wakeup() against arming and disarming; the latter guards the
- *           lists, the state of each irqfd and what its device posts.
- *           irq_bypass's mutex -> kvm->irqfds.lock.
- *           Routes are read under kvm->irq_srcu, when they are needed.
+ *           lists and the state of each irqfd.
  *
  * Life:     An eventfd drives one irqfd at most, on the whole host: the table
  *           of reservations says which.
@@ -68,8 +60,7 @@
  *
  * Races:    assign against EPOLLHUP and deassign at irqfd_assign(), two
  *           deassigns at irqfd_claim(), EPOLLHUP against VM release at
- *           kvm_irqfd_release(), route changes against irq bypass at
- *           irqfd_add_producer().
+ *           kvm_irqfd_release().
  */
 
 static struct workqueue_struct *irqfd_hup_wq;
@@ -87,176 +78,6 @@ static const struct rhashtable_params reservation_params = {
 bool __weak kvm_arch_irqfd_allowed(struct kvm *kvm, struct kvm_irqfd *args)
 {
 	return true;
-}
-
-/* Some architectures make up the routes, and have no table to point to. */
-struct kvm_kernel_irq_routing_entry *__weak kvm_irq_only_route(struct kvm *kvm,
-								u32 gsi)
-{
-	return NULL;
-}
-
-/* -EWOULDBLOCK: cannot be injected in atomic context. */
-int __weak kvm_arch_set_irq_inatomic(struct kvm_kernel_irq_routing_entry *e,
-				     struct kvm *kvm, int irq_source_id,
-				     int level, bool line_status)
-{
-	return -EWOULDBLOCK;
-}
-
-/*
- * Raise the lines of several routes, and with @pulse lower them again, as one
- * step that no other can come into.  -EWOULDBLOCK, and nothing has changed: the
- * routes are not lines, or with @atomic, the caller would have to wait.
- */
-int __weak kvm_arch_set_lines(struct kvm_kernel_irq_routing_entry *routes,
-			      int nr, struct kvm *kvm, int irq_source_id,
-			      bool pulse, bool atomic)
-{
-	return -EWOULDBLOCK;
-}
-
-static int irqfd_source_id(struct kvm_kernel_irqfd *irqfd)
-{
-	return irqfd->resampler ? KVM_IRQFD_RESAMPLE_IRQ_SOURCE_ID :
-				  KVM_USERSPACE_IRQ_SOURCE_ID;
-}
-
-/* A pulse, or when resampling a level that lasts until the guest's EOI. */
-static int irqfd_set_lines(struct kvm_kernel_irqfd *irqfd,
-			   struct kvm_kernel_irq_routing_entry *routes, int nr,
-			   bool atomic)
-{
-	int r = kvm_arch_set_lines(routes, nr, irqfd->kvm,
-				   irqfd_source_id(irqfd), !irqfd->resampler,
-				   atomic);
-
-	if (!r)
-		trace_kvm_set_irq(irqfd->gsi, 1, irqfd_source_id(irqfd));
-
-	return r;
-}
-
-/* False: the gsi is masked, and has noted the signal. */
-static bool irqfd_enter_gsi(struct kvm_kernel_irqfd *irqfd,
-			    struct kvm_gsi_mask *mask)
-{
-	return kvm_gsi_enter(mask, irqfd->gsi, irqfd_source_id(irqfd),
-			     irqfd->resampler ? KVM_GSI_RAISE : KVM_GSI_PULSE);
-}
-
-/* A gsi may have several routes, and reaches all of its irqchips. */
-static void irqfd_set_routes(struct kvm_kernel_irqfd *irqfd,
-			     struct kvm_kernel_irq_routing_entry *routes,
-			     int nr, int level)
-{
-	int i;
-
-	trace_kvm_set_irq(irqfd->gsi, level, irqfd_source_id(irqfd));
-	for (i = 0; i < nr; i++)
-		routes[i].set(&routes[i], irqfd->kvm, irqfd_source_id(irqfd),
-			      level, false);
-}
-
-/*
- * A pulse ends on the routes that it began on, whatever becomes of the table in
- * between, or a line might stay up.
- */
-static void irqfd_inject_sleeping(struct kvm_kernel_irqfd *irqfd)
-{
-	struct kvm_kernel_irq_routing_entry routes[KVM_NR_IRQCHIPS];
-	int nr;
-
-	nr = kvm_irq_map_gsi(irqfd->kvm, routes, irqfd->gsi);
-	if (irqfd_set_lines(irqfd, routes, nr, false)) {
-		irqfd_set_routes(irqfd, routes, nr, 1);
-		if (!irqfd->resampler)
-			irqfd_set_routes(irqfd, routes, nr, 0);
-	}
-}
-
-/* What could not be injected in irqfd_wakeup(). */
-static void irqfd_inject_work(struct work_struct *work)
-{
-	struct kvm_kernel_irqfd *irqfd =
-		container_of(work, struct kvm_kernel_irqfd, inject);
-	struct kvm_gsi_mask *mask;
-
-	scoped_guard(srcu, &irqfd->kvm->irq_srcu) {
-		mask = kvm_gsi_mask(irqfd->kvm);
-		if (likely(!mask)) {
-			irqfd_inject_sleeping(irqfd);
-		} else if (irqfd_enter_gsi(irqfd, mask)) {
-			irqfd_inject_sleeping(irqfd);
-			kvm_gsi_exit(mask, irqfd->gsi);
-		}
-	}
-}
-
-/*
- * Work that is pending stays so, and makes one interrupt of all signals that find
- * it: were it overtaken here, it would raise one more, for nothing.
- */
-static noinline int irqfd_try_lines(struct kvm_kernel_irqfd *irqfd)
-{
-	struct kvm_kernel_irq_routing_entry routes[KVM_NR_IRQCHIPS];
-	int nr;
-
-	if (work_pending(&irqfd->inject))
-		return -EWOULDBLOCK;
-
-	nr = kvm_irq_map_gsi(irqfd->kvm, routes, irqfd->gsi);
-
-	return irqfd_set_lines(irqfd, routes, nr, true);
-}
-
-static int irqfd_inject_inatomic(struct kvm_kernel_irqfd *irqfd)
-{
-	struct kvm_kernel_irq_routing_entry *e =
-		kvm_irq_only_route(irqfd->kvm, irqfd->gsi);
-	int r = -EWOULDBLOCK;
-
-	if (e)
-		r = kvm_arch_set_irq_inatomic(e, irqfd->kvm,
-					      irqfd_source_id(irqfd), 1, false);
-	if (r == -EWOULDBLOCK)
-		r = irqfd_try_lines(irqfd);
-
-	return r;
-}
-
-/* As irqfd_inject_inatomic(), where gsis may be masked. */
-static int irqfd_inject_unmasked(struct kvm_kernel_irqfd *irqfd,
-				 struct kvm_gsi_mask *mask)
-{
-	int r;
-
-	if (!irqfd_enter_gsi(irqfd, mask))
-		return 0;
-
-	r = irqfd_inject_inatomic(irqfd);
-	kvm_gsi_exit(mask, irqfd->gsi);
-
-	return r;
-}
-
-/*
- * kvm->irq_srcu is held until the interrupt is injected, so that none goes by
- * the old route once KVM_SET_GSI_ROUTING has returned.
- */
-static void irqfd_inject(struct kvm_kernel_irqfd *irqfd)
-{
-	struct kvm_gsi_mask *mask;
-	int r;
-
-	scoped_guard(srcu, &irqfd->kvm->irq_srcu) {
-		mask = kvm_gsi_mask(irqfd->kvm);
-		r = likely(!mask) ? irqfd_inject_inatomic(irqfd) :
-				    irqfd_inject_unmasked(irqfd, mask);
-	}
-
-	if (r == -EWOULDBLOCK)
-		schedule_work(&irqfd->inject);
 }
 
 /* Once the VM is released, kvm_irqfd_release() has claimed all there are. */
@@ -301,7 +122,7 @@ static int irqfd_wakeup(wait_queue_entry_t *wait, unsigned int mode, int sync,
 
 	if (events & EPOLLIN) {
 		eventfd_ctx_do_read(irqfd->eventfd, &count);
-		irqfd_inject(irqfd);
+		kvm_irqfd_inject(irqfd);
 		consumed = 1;
 	}
 
@@ -310,206 +131,6 @@ static int irqfd_wakeup(wait_queue_entry_t *wait, unsigned int mode, int sync,
 
 	return consumed;
 }
-
-#if IS_ENABLED(CONFIG_HAVE_KVM_IRQ_BYPASS)
-void __weak kvm_arch_irq_bypass_stop(struct irq_bypass_consumer *cons)
-{
-}
-
-void __weak kvm_arch_irq_bypass_start(struct irq_bypass_consumer *cons)
-{
-}
-
-int __weak kvm_arch_update_irqfd_routing(struct kvm *kvm, unsigned int host_irq,
-					 u32 guest_irq, bool set)
-{
-	return 0;
-}
-
-/* An architecture that cannot redirect a posted interrupt has nothing to do. */
-bool __weak kvm_arch_irqfd_route_changed(struct kvm_kernel_irq_routing_entry *old,
-					 struct kvm_kernel_irq_routing_entry *new)
-{
-	return false;
-}
-
-/*
- * What hardware can post is one MSI, not masked; all zeroes is anything else.
- * Returns whether the gsi is not masked.
- */
-static bool irqfd_msi_route(struct kvm_kernel_irqfd *irqfd,
-			    struct kvm_kernel_irq_routing_entry *msi)
-{
-	struct kvm_kernel_irq_routing_entry routes[KVM_NR_IRQCHIPS];
-
-	memset(msi, 0, sizeof(*msi));
-	if (kvm_gsi_is_masked(irqfd->kvm, irqfd->gsi))
-		return false;
-
-	scoped_guard(srcu, &irqfd->kvm->irq_srcu) {
-		if (kvm_irq_map_gsi(irqfd->kvm, routes, irqfd->gsi) == 1 &&
-		    routes->type == KVM_IRQ_ROUTING_MSI)
-			*msi = *routes;
-	}
-
-	return true;
-}
-
-/* Some architectures leave the producer set when adding it has failed. */
-static void irqfd_unlist_bypassed(struct kvm_kernel_irqfd *irqfd)
-{
-	spin_lock_irq(&irqfd->kvm->irqfds.lock);
-	irqfd->producer = NULL;
-	list_del_init(&irqfd->bypassed);
-	spin_unlock_irq(&irqfd->kvm->irqfds.lock);
-}
-
-/*
- * From here on the device's interrupts are posted by hardware.  The irqfd is on
- * the list that kvm_irq_routing_update() walks before the architecture reads
- * the route, or else hardware might go on with an old one for ever:
- *
- *     add producer                         KVM_SET_GSI_ROUTING
- *     ------------                         -------------------
- *     architecture reads the old route
- *                                          new route
- *                                          walks the list, irqfd is not there
- *     irqfd goes on the list
- *     hardware posts by the old route
- */
-static int irqfd_add_producer(struct irq_bypass_consumer *cons,
-			      struct irq_bypass_producer *prod)
-{
-	struct kvm_kernel_irqfd *irqfd =
-		container_of(cons, struct kvm_kernel_irqfd, consumer);
-	struct kvm *kvm = irqfd->kvm;
-	int r;
-
-	spin_lock_irq(&kvm->irqfds.lock);
-	irqfd_msi_route(irqfd, &irqfd->irq_entry);
-	list_add(&irqfd->bypassed, &kvm->irqfds.bypassed);
-	spin_unlock_irq(&kvm->irqfds.lock);
-
-	r = kvm_arch_irq_bypass_add_producer(cons, prod);
-	if (r)
-		irqfd_unlist_bypassed(irqfd);
-
-	return r;
-}
-
-static void irqfd_del_producer(struct irq_bypass_consumer *cons,
-			       struct irq_bypass_producer *prod)
-{
-	struct kvm_kernel_irqfd *irqfd =
-		container_of(cons, struct kvm_kernel_irqfd, consumer);
-
-	kvm_arch_irq_bypass_del_producer(cons, prod);
-	irqfd_unlist_bypassed(irqfd);
-}
-
-static void irqfd_start_bypass(struct kvm_kernel_irqfd *irqfd)
-{
-	struct irq_bypass_consumer *cons = &irqfd->consumer;
-
-	INIT_LIST_HEAD(&irqfd->bypassed);
-	if (!kvm_arch_has_irq_bypass())
-		return;
-
-	cons->token = irqfd->eventfd;
-	cons->add_producer = irqfd_add_producer;
-	cons->del_producer = irqfd_del_producer;
-	cons->stop = kvm_arch_irq_bypass_stop;
-	cons->start = kvm_arch_irq_bypass_start;
-
-	/* The eventfd works without.  No token: unregistering does nothing. */
-	if (irq_bypass_register_consumer(cons))
-		cons->token = NULL;
-}
-
-static void irqfd_stop_bypass(struct kvm_kernel_irqfd *irqfd)
-{
-	irq_bypass_unregister_consumer(&irqfd->consumer);
-}
-
-static void irqfd_update_bypass(struct kvm_kernel_irqfd *irqfd)
-{
-	struct kvm_kernel_irq_routing_entry msi;
-	bool post;
-
-	lockdep_assert_held(&irqfd->kvm->irqfds.lock);
-
-	post = irqfd_msi_route(irqfd, &msi);
-	if (!kvm_arch_irqfd_route_changed(&irqfd->irq_entry, &msi))
-		return;
-
-	/*
-	 * No producer yet: the architecture will read the new route itself.
-	 * If the new route cannot be posted, nor must the old one be.
-	 */
-	if (irqfd->producer &&
-	    kvm_arch_update_irqfd_routing(irqfd->kvm, irqfd->producer->irq,
-					  irqfd->gsi, post)) {
-		kvm_arch_update_irqfd_routing(irqfd->kvm, irqfd->producer->irq,
-					      irqfd->gsi, false);
-		memset(&msi, 0, sizeof(msi));
-	}
-
-	irqfd->irq_entry = msi;
-}
-
-/*
- * The routing table has been replaced, but old readers are still about.  Only
- * posted interrupts care, for all others look the route up.
- */
-void kvm_irq_routing_update(struct kvm *kvm)
-{
-	struct kvm_kernel_irqfd *irqfd;
-
-	spin_lock_irq(&kvm->irqfds.lock);
-	list_for_each_entry(irqfd, &kvm->irqfds.bypassed, bypassed)
-		irqfd_update_bypass(irqfd);
-	spin_unlock_irq(&kvm->irqfds.lock);
-}
-
-/*
- * The gsis are masked or open already.  A producer that is being added has either
- * seen that, or is on the list:
- *
- *     add producer                         KVM_MASK_IRQ
- *     ------------                         ------------
- *     irqfd goes on the list
- *     irqfds.lock: not masked, posts
- *                                          masked
- *                                          irqfds.lock: posts no more
- */
-void kvm_irqfd_gsis_masked(struct kvm *kvm, u32 first, u32 count)
-{
-	struct kvm_kernel_irqfd *irqfd;
-
-	spin_lock_irq(&kvm->irqfds.lock);
-	list_for_each_entry(irqfd, &kvm->irqfds.bypassed, bypassed) {
-		if (irqfd->gsi - first < count)
-			irqfd_update_bypass(irqfd);
-	}
-	spin_unlock_irq(&kvm->irqfds.lock);
-}
-#else
-static void irqfd_start_bypass(struct kvm_kernel_irqfd *irqfd)
-{
-}
-
-static void irqfd_stop_bypass(struct kvm_kernel_irqfd *irqfd)
-{
-}
-
-void kvm_irq_routing_update(struct kvm *kvm)
-{
-}
-
-void kvm_irqfd_gsis_masked(struct kvm *kvm, u32 first, u32 count)
-{
-}
-#endif /* CONFIG_HAVE_KVM_IRQ_BYPASS */
 
 /**
  * struct irqfd_poll_table - how irqfd_assign() gets at the eventfd's wait queue
@@ -540,6 +161,8 @@ static void irqfd_arm(struct kvm_kernel_irqfd *irqfd, struct file *file)
 	struct irqfd_poll_table table = { .irqfd = irqfd };
 
 	init_waitqueue_func_entry(&irqfd->wait, irqfd_wakeup);
+	/* What it consumes nobody else gets to see. */
+	irqfd->wait.flags |= WQ_FLAG_EXCLUSIVE;
 	init_poll_funcptr(&table.pt, irqfd_queue_wait);
 
 	if (vfs_poll(file, &table.pt) & EPOLLIN)
@@ -555,7 +178,7 @@ static void irqfd_disarm(struct kvm_kernel_irqfd *irqfd)
 	u64 count;
 
 	eventfd_ctx_remove_wait_queue(irqfd->eventfd, &irqfd->wait, &count);
-	irqfd_stop_bypass(irqfd);
+	kvm_irqfd_stop_bypass(irqfd);
 }
 
 static struct kvm_kernel_irqfd *irqfd_alloc(struct kvm *kvm, u32 gsi)
@@ -569,7 +192,7 @@ static struct kvm_kernel_irqfd *irqfd_alloc(struct kvm *kvm, u32 gsi)
 	irqfd->kvm = kvm;
 	irqfd->gsi = gsi;
 	irqfd->state = KVM_IRQFD_NEW;
-	INIT_WORK(&irqfd->inject, irqfd_inject_work);
+	INIT_WORK(&irqfd->inject, kvm_irqfd_inject_work);
 
 	return irqfd;
 }
@@ -689,7 +312,7 @@ static int irqfd_assign(struct kvm *kvm, struct kvm_irqfd *args)
 	}
 
 	irqfd_arm(irqfd, fd_file(f));
-	irqfd_start_bypass(irqfd);
+	kvm_irqfd_start_bypass(irqfd);
 
 	spin_lock_irq(&kvm->irqfds.lock);
 	irqfd->state = KVM_IRQFD_LIVE;

@@ -6,6 +6,7 @@
 
 struct kvm_gsi_mask;
 struct kvm_kernel_irqfd;
+struct work_struct;
 
 /*
  * irq_ack.c: notifiers by gsi, without the waiting and the EOI rescan that
@@ -17,11 +18,11 @@ kvm_irq_ack_find(struct kvm *kvm, u32 gsi,
 		 void (*irq_acked)(struct kvm_irq_ack_notifier *kian));
 void kvm_irq_ack_unlink(struct kvm *kvm, struct kvm_irq_ack_notifier *kian);
 
-/* irq_resample.c: irqfds enter and leave the line that they share. */
+/* irqfd_resample.c: irqfds enter and leave the line that they share. */
 int kvm_irqfd_resampler_join(struct kvm_kernel_irqfd *irqfd);
 void kvm_irqfd_resampler_leave(struct kvm *kvm, struct list_head *irqfds);
 
-/* gsi_mask.c: whoever raises or lowers a gsi enters it, and exits if let in. */
+/* gsi_gate.c: whoever raises or lowers a gsi enters it, and exits if let in. */
 enum kvm_gsi_event {
 	KVM_GSI_LOWER,
 	KVM_GSI_RAISE,
@@ -50,7 +51,14 @@ static inline bool kvm_gsi_is_masked(struct kvm *kvm, u32 gsi)
 }
 #endif
 
-/* eventfd.c: those gsis have been masked or unmasked, hardware has to follow. */
+/* irqfd_inject.c: a signal, in atomic context, and the work for what has to sleep. */
+void kvm_irqfd_inject(struct kvm_kernel_irqfd *irqfd);
+void kvm_irqfd_inject_work(struct work_struct *work);
+
+/* irqfd_bypass.c: look for a device that can post, and let it go again. */
+void kvm_irqfd_start_bypass(struct kvm_kernel_irqfd *irqfd);
+void kvm_irqfd_stop_bypass(struct kvm_kernel_irqfd *irqfd);
+/* Those gsis have been masked or unmasked, hardware has to follow. */
 void kvm_irqfd_gsis_masked(struct kvm *kvm, u32 first, u32 count);
 
 #endif /* __KVM_VIRT_IRQ_H */

@@ -1,0 +1,198 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * A signal finds its route and reaches the irqchip, at once or by the work.
+ *
+ * Path:     irqfd_wakeup() -> kvm_irqfd_inject() -> route -> irqchip
+ *           What cannot be injected there, as a lock is taken or an interrupt
+ *           has many destinations, goes through kvm_irqfd_inject_work().
+ *           While its gsi is masked a signal is noted instead, see gsi_gate.c.
+ *
+ * Context:  kvm_irqfd_inject() runs under the eventfd's wqh.lock, interrupts off,
+ *           possibly in hard irq: no sleeping, and of the locks that may be held
+ *           around eventfd_signal(), or without interrupts being off, none is
+ *           waited for.  The work may sleep.
+ *
+ * Locks:    none of its own.  Routes are read under kvm->irq_srcu, when they are
+ *           needed, and it is held until the interrupt is injected.
+ *
+ * Life:     the irqfd outlives both: see irqfds_retire().
+ */
+
+#include <linux/kvm_host.h>
+#include <linux/cleanup.h>
+#include <linux/kvm_irqfd.h>
+#include <linux/srcu.h>
+#include <linux/workqueue.h>
+#include <trace/events/kvm.h>
+
+#include "kvm_irq.h"
+
+/* Some architectures make up the routes, and have no table to point to. */
+struct kvm_kernel_irq_routing_entry *__weak kvm_irq_only_route(struct kvm *kvm,
+								u32 gsi)
+{
+	return NULL;
+}
+
+/* -EWOULDBLOCK: cannot be injected in atomic context. */
+int __weak kvm_arch_set_irq_inatomic(struct kvm_kernel_irq_routing_entry *e,
+				     struct kvm *kvm, int irq_source_id,
+				     int level, bool line_status)
+{
+	return -EWOULDBLOCK;
+}
+
+/*
+ * Raise the lines of several routes, and with @pulse lower them again, as one
+ * step that no other can come into.  -EWOULDBLOCK, and nothing has changed: the
+ * routes are not lines, or with @atomic, the caller would have to wait.
+ */
+int __weak kvm_arch_set_lines(struct kvm_kernel_irq_routing_entry *routes,
+			      int nr, struct kvm *kvm, int irq_source_id,
+			      bool pulse, bool atomic)
+{
+	return -EWOULDBLOCK;
+}
+
+static int irqfd_source_id(struct kvm_kernel_irqfd *irqfd)
+{
+	return irqfd->resampler ? KVM_IRQFD_RESAMPLE_IRQ_SOURCE_ID :
+				  KVM_USERSPACE_IRQ_SOURCE_ID;
+}
+
+/* A pulse, or when resampling a level that lasts until the guest's EOI. */
+static int irqfd_set_lines(struct kvm_kernel_irqfd *irqfd,
+			   struct kvm_kernel_irq_routing_entry *routes, int nr,
+			   bool atomic)
+{
+	int r = kvm_arch_set_lines(routes, nr, irqfd->kvm,
+				   irqfd_source_id(irqfd), !irqfd->resampler,
+				   atomic);
+
+	if (!r)
+		trace_kvm_set_irq(irqfd->gsi, 1, irqfd_source_id(irqfd));
+
+	return r;
+}
+
+/* False: the gsi is masked, and has noted the signal. */
+static bool irqfd_enter_gsi(struct kvm_kernel_irqfd *irqfd,
+			    struct kvm_gsi_mask *mask)
+{
+	return kvm_gsi_enter(mask, irqfd->gsi, irqfd_source_id(irqfd),
+			     irqfd->resampler ? KVM_GSI_RAISE : KVM_GSI_PULSE);
+}
+
+/* A gsi may have several routes, and reaches all of its irqchips. */
+static void irqfd_set_routes(struct kvm_kernel_irqfd *irqfd,
+			     struct kvm_kernel_irq_routing_entry *routes,
+			     int nr, int level)
+{
+	int i;
+
+	trace_kvm_set_irq(irqfd->gsi, level, irqfd_source_id(irqfd));
+	for (i = 0; i < nr; i++)
+		routes[i].set(&routes[i], irqfd->kvm, irqfd_source_id(irqfd),
+			      level, false);
+}
+
+/*
+ * A pulse ends on the routes that it began on, whatever becomes of the table in
+ * between, or a line might stay up.
+ */
+static void irqfd_inject_sleeping(struct kvm_kernel_irqfd *irqfd)
+{
+	struct kvm_kernel_irq_routing_entry routes[KVM_NR_IRQCHIPS];
+	int nr;
+
+	nr = kvm_irq_map_gsi(irqfd->kvm, routes, irqfd->gsi);
+	if (irqfd_set_lines(irqfd, routes, nr, false)) {
+		irqfd_set_routes(irqfd, routes, nr, 1);
+		if (!irqfd->resampler)
+			irqfd_set_routes(irqfd, routes, nr, 0);
+	}
+}
+
+/* What could not be injected in irqfd_wakeup(). */
+void kvm_irqfd_inject_work(struct work_struct *work)
+{
+	struct kvm_kernel_irqfd *irqfd =
+		container_of(work, struct kvm_kernel_irqfd, inject);
+	struct kvm_gsi_mask *mask;
+
+	scoped_guard(srcu, &irqfd->kvm->irq_srcu) {
+		mask = kvm_gsi_mask(irqfd->kvm);
+		if (likely(!mask)) {
+			irqfd_inject_sleeping(irqfd);
+		} else if (irqfd_enter_gsi(irqfd, mask)) {
+			irqfd_inject_sleeping(irqfd);
+			kvm_gsi_exit(mask, irqfd->gsi);
+		}
+	}
+}
+
+/*
+ * Work that is pending stays so, and makes one interrupt of all signals that find
+ * it: were it overtaken here, it would raise one more, for nothing.
+ */
+static noinline int irqfd_try_lines(struct kvm_kernel_irqfd *irqfd)
+{
+	struct kvm_kernel_irq_routing_entry routes[KVM_NR_IRQCHIPS];
+	int nr;
+
+	if (work_pending(&irqfd->inject))
+		return -EWOULDBLOCK;
+
+	nr = kvm_irq_map_gsi(irqfd->kvm, routes, irqfd->gsi);
+
+	return irqfd_set_lines(irqfd, routes, nr, true);
+}
+
+static int irqfd_inject_inatomic(struct kvm_kernel_irqfd *irqfd)
+{
+	struct kvm_kernel_irq_routing_entry *e =
+		kvm_irq_only_route(irqfd->kvm, irqfd->gsi);
+	int r = -EWOULDBLOCK;
+
+	if (e)
+		r = kvm_arch_set_irq_inatomic(e, irqfd->kvm,
+					      irqfd_source_id(irqfd), 1, false);
+	if (r == -EWOULDBLOCK)
+		r = irqfd_try_lines(irqfd);
+
+	return r;
+}
+
+/* As irqfd_inject_inatomic(), where gsis may be masked. */
+static int irqfd_inject_unmasked(struct kvm_kernel_irqfd *irqfd,
+				 struct kvm_gsi_mask *mask)
+{
+	int r;
+
+	if (!irqfd_enter_gsi(irqfd, mask))
+		return 0;
+
+	r = irqfd_inject_inatomic(irqfd);
+	kvm_gsi_exit(mask, irqfd->gsi);
+
+	return r;
+}
+
+/*
+ * kvm->irq_srcu is held until the interrupt is injected, so that none goes by
+ * the old route once KVM_SET_GSI_ROUTING has returned.
+ */
+void kvm_irqfd_inject(struct kvm_kernel_irqfd *irqfd)
+{
+	struct kvm_gsi_mask *mask;
+	int r;
+
+	scoped_guard(srcu, &irqfd->kvm->irq_srcu) {
+		mask = kvm_gsi_mask(irqfd->kvm);
+		r = likely(!mask) ? irqfd_inject_inatomic(irqfd) :
+				    irqfd_inject_unmasked(irqfd, mask);
+	}
+
+	if (r == -EWOULDBLOCK)
+		schedule_work(&irqfd->inject);
+}
