@@ -48,19 +48,14 @@ static struct kvm_gsi *gsi_of(struct kvm_gsi_mask *mask, u32 gsi)
 
 /*
  * The level that a source had when the gsi was masked is known only once its pins
- * have been read: gsi_settle() finds out whether the first 1 was an edge.
+ * have been read: gsi_merge() finds out whether the first 1 was an edge.
  */
-static void gsi_note_level(struct kvm_gsi_mask *mask, struct kvm_gsi *gsi,
-			   unsigned long source, int level)
+static void gsi_note_level(struct kvm_gsi *gsi, unsigned long source, int level)
 {
-	bool known = gsi != mask->settling || mask->told & source;
-
-	lockdep_assert_held(&mask->lock);
-
-	if (!known) {
-		mask->told |= source;
+	if (!gsi->settled && !(gsi->told & source)) {
+		gsi->told |= source;
 		if (level)
-			mask->rose |= source;
+			gsi->rose |= source;
 	} else if (level && !(gsi->levels & source)) {
 		gsi->latch = true;
 	}
@@ -71,15 +66,15 @@ static void gsi_note_level(struct kvm_gsi_mask *mask, struct kvm_gsi *gsi,
 		gsi->levels &= ~source;
 }
 
-static void gsi_note_event(struct kvm_gsi_mask *mask, struct kvm_gsi *gsi,
-			   unsigned long source, enum kvm_gsi_event event)
+static void gsi_note_event(struct kvm_gsi *gsi, unsigned long source,
+			   enum kvm_gsi_event event)
 {
 	if (event != KVM_GSI_LOWER)
 		gsi->raised = true;
 	if (event == KVM_GSI_PULSE)
 		gsi->latch = true;
 	else
-		gsi_note_level(mask, gsi, source, event == KVM_GSI_RAISE);
+		gsi_note_level(gsi, source, event == KVM_GSI_RAISE);
 }
 
 /* False: not masked any more. */
@@ -92,7 +87,7 @@ static bool gsi_note(struct kvm_gsi_mask *mask, struct kvm_gsi *gsi,
 	spin_lock_irqsave(&mask->lock, flags);
 	masked = gsi_is_masked(gsi);
 	if (masked)
-		gsi_note_event(mask, gsi, BIT(irq_source_id), event);
+		gsi_note_event(gsi, BIT(irq_source_id), event);
 	spin_unlock_irqrestore(&mask->lock, flags);
 
 	return masked;

@@ -15,16 +15,10 @@
 /**
  * struct kvm_gsi_mask - the gsis of a VM that has masked some
  * @lock: guards all but @gsis[].busy
- * @settling: the gsi whose pins are about to be lowered, or NULL
- * @told: of @settling, those sources that have been heard of since it was masked
- * @rose: of @told, those whose first level was 1
- * @gsis: by number; what they note is valid while they are masked
+ * @gsis: by number; all zeroes but for @busy while they are not masked
  */
 struct kvm_gsi_mask {
 	spinlock_t lock;
-	struct kvm_gsi *settling;
-	unsigned long told;
-	unsigned long rose;
 	struct kvm_gsi gsis[KVM_MAX_IRQ_ROUTES];
 };
 

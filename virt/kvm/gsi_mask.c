@@ -16,7 +16,7 @@
  *           irq_srcu.
  *
  * Races:    a signal against KVM_UNMASK_IRQ at gsi_unmask(); a level that changes
- *           while its pins are lowered at gsi_settle(); masking against irq bypass
+ *           while its pins are read at gsi_merge(); masking against irq bypass
  *           at kvm_irqfd_gsis_masked().
  */
 
@@ -34,9 +34,8 @@
 #include "kvm_irq.h"
 
 /*
- * The pins go down, or else the IOAPIC would inject their level again, by itself,
- * and who held them up is remembered.  A source that has been heard of since the
- * gsi was masked has its level from that:
+ * The sources that have not told a level since the gsi was masked have that of the
+ * pins.  One that has, has its level from that:
  *
  *     KVM_MASK_IRQ                       source, high so far
  *     ------------                       -------------------
@@ -44,41 +43,42 @@
  *                                        lowers the gsi, which is noted
  *     reads the pins: high
  */
+static void gsi_merge(struct kvm_gsi *gsi, unsigned long levels)
+{
+	if (gsi->settled)
+		return;
+
+	if (gsi->rose & ~levels)
+		gsi->latch = true;
+	gsi->levels |= levels & ~gsi->told;
+	gsi->told = 0;
+	gsi->rose = 0;
+	gsi->settled = true;
+}
+
+/*
+ * The pins go down, or else the IOAPIC would inject their level again, by itself,
+ * and who held them up is remembered.
+ */
 static void gsi_settle(struct kvm *kvm, struct kvm_gsi_mask *mask, u32 nr)
 {
 	struct kvm_kernel_irq_routing_entry routes[KVM_NR_IRQCHIPS];
-	struct kvm_gsi *gsi = &mask->gsis[nr];
 	unsigned long levels;
-	bool pic_edge;
 	int n;
 
 	scoped_guard(srcu, &kvm->irq_srcu) {
 		n = kvm_irq_map_gsi(kvm, routes, nr);
-		levels = kvm_arch_hold_pins(routes, n, kvm, &pic_edge);
+		levels = kvm_arch_hold_pins(routes, n, kvm, nr);
 	}
 
-	scoped_guard(spinlock_irq, &mask->lock) {
-		if (mask->rose & ~levels)
-			gsi->latch = true;
-		gsi->levels |= levels & ~mask->told;
-		gsi->pic_edge = pic_edge;
-		gsi->settled = true;
-		mask->settling = NULL;
-	}
-}
-
-static void gsi_forget(struct kvm_gsi *gsi)
-{
-	gsi->settled = false;
-	gsi->latch = false;
-	gsi->raised = false;
-	gsi->pic_edge = false;
-	gsi->levels = 0;
+	scoped_guard(spinlock_irq, &mask->lock)
+		gsi_merge(&mask->gsis[nr], levels);
 }
 
 /*
- * Killable, as an injection may wait for a page that the VMM has to bring.  Then
- * the gsi stays masked and unsettled, and the next KVM_MASK_IRQ goes on with it.
+ * Killable, as an injection may wait for a page that the VMM has to bring.  Then the
+ * gsi stays masked and unsettled: the next KVM_MASK_IRQ goes on with it, and all else
+ * looks at its pins as they are, since nobody has lowered them.
  */
 static int gsi_mask(struct kvm *kvm, struct kvm_gsi_mask *mask, u32 nr)
 {
@@ -90,15 +90,7 @@ static int gsi_mask(struct kvm *kvm, struct kvm_gsi_mask *mask, u32 nr)
 	if (gsi_is_masked(gsi) && gsi->settled)
 		return 0;
 
-	scoped_guard(spinlock_irq, &mask->lock) {
-		if (!gsi_is_masked(gsi))
-			gsi_forget(gsi);
-		mask->settling = gsi;
-		mask->told = 0;
-		mask->rose = 0;
-		atomic_or(GSI_MASKED, &gsi->busy);
-	}
-
+	atomic_or(GSI_MASKED, &gsi->busy);
 	r = wait_var_event_killable(&gsi->busy,
 				    atomic_read(&gsi->busy) == GSI_MASKED);
 	if (!r)
@@ -117,14 +109,26 @@ struct gsi_opening {
 	struct kvm_gsi *gsi;
 };
 
+static void gsi_forget(struct kvm_gsi *gsi)
+{
+	gsi->settled = false;
+	gsi->latch = false;
+	gsi->raised = false;
+	gsi->levels = 0;
+	gsi->told = 0;
+	gsi->rose = 0;
+}
+
 /* From here on everybody may enter.  Returns what has been noted. */
-static struct kvm_gsi gsi_open(void *arg)
+static struct kvm_gsi gsi_open(void *arg, unsigned long levels)
 {
 	struct gsi_opening *opening = arg;
 	struct kvm_gsi noted;
 
 	scoped_guard(spinlock_irq, &opening->mask->lock) {
+		gsi_merge(opening->gsi, levels);
 		noted = *opening->gsi;
+		gsi_forget(opening->gsi);
 		/* None is busy here, but after an EINTR. */
 		atomic_andnot(GSI_MASKED, &opening->gsi->busy);
 	}
@@ -244,26 +248,45 @@ int kvm_vm_ioctl_unmask_irq(struct kvm *kvm, struct kvm_unmask_irq *args)
 	return r ?: gsis_set_masked(kvm, args->first, args->count, false);
 }
 
-/* Would unmasking raise an interrupt? */
-static bool gsi_is_pending(struct kvm *kvm, struct kvm_gsi_mask *mask, u32 nr)
+/*
+ * What the gsi remembers.  The pins come first: a level that is told in between is
+ * noted by then.
+ */
+static struct kvm_gsi gsi_noted(struct kvm *kvm, struct kvm_gsi_mask *mask, u32 nr,
+				struct kvm_kernel_irq_routing_entry *routes, int n)
 {
-	struct kvm_kernel_irq_routing_entry routes[KVM_NR_IRQCHIPS];
+	unsigned long levels = kvm_arch_pin_levels(routes, n, kvm);
 	struct kvm_gsi noted;
-	bool pending;
-	int n;
 
 	scoped_guard(spinlock_irq, &mask->lock)
 		noted = mask->gsis[nr];
+	gsi_merge(&noted, levels);
 
-	/* Without a route: one may come yet. */
-	pending = noted.raised;
-	scoped_guard(srcu, &kvm->irq_srcu) {
-		n = kvm_irq_map_gsi(kvm, routes, nr);
-		if (n)
-			pending = kvm_arch_gsi_is_pending(routes, n, kvm, &noted);
-	}
+	return noted;
+}
 
-	return pending;
+/* Would unmasking raise an interrupt?  Without a route: one may come yet. */
+static bool gsi_is_pending(struct kvm *kvm, const struct kvm_gsi *noted,
+			   struct kvm_kernel_irq_routing_entry *routes, int n)
+{
+	return n ? kvm_arch_gsi_is_pending(routes, n, kvm, noted) : noted->raised;
+}
+
+/* The chips are saved with what they have latched. */
+static bool gsi_get_pending(struct kvm *kvm, struct kvm_gsi_mask *mask, u32 nr)
+{
+	struct kvm_kernel_irq_routing_entry routes[KVM_NR_IRQCHIPS];
+	struct kvm_gsi noted;
+	int n;
+
+	guard(srcu)(&kvm->irq_srcu);
+
+	n = kvm_irq_map_gsi(kvm, routes, nr);
+	noted = gsi_noted(kvm, mask, nr, routes, n);
+	if (noted.latch)
+		kvm_arch_latch_edge(routes, n, kvm);
+
+	return gsi_is_pending(kvm, &noted, routes, n);
 }
 
 static void gsis_get(struct kvm *kvm, u32 first, u32 count,
@@ -276,27 +299,56 @@ static void gsis_get(struct kvm *kvm, u32 first, u32 count,
 		if (!gsi_is_masked(&mask->gsis[first + i]))
 			continue;
 		__set_bit(i, masked);
-		if (pending && gsi_is_pending(kvm, mask, first + i))
+		if (pending && gsi_get_pending(kvm, mask, first + i))
 			__set_bit(i, pending);
 		cond_resched();
 	}
 }
 
+static void gsi_add_edge(struct kvm_gsi_mask *mask, struct kvm_gsi *gsi)
+{
+	guard(spinlock_irq)(&mask->lock);
+
+	gsi->latch = true;
+	gsi->raised = true;
+}
+
+/* Returns whether there was one. */
+static bool gsi_forget_edges(struct kvm_gsi_mask *mask, struct kvm_gsi *gsi)
+{
+	bool edge;
+
+	guard(spinlock_irq)(&mask->lock);
+
+	edge = gsi->latch || gsi->rose;
+	gsi->latch = false;
+	gsi->raised = false;
+	gsi->rose = 0;
+
+	return edge;
+}
+
+/* What is as it should be is left alone, and so is what a chip's own mask hides. */
 static void gsi_set_pending(struct kvm *kvm, struct kvm_gsi_mask *mask, u32 nr,
 			    bool pending)
 {
+	struct kvm_kernel_irq_routing_entry routes[KVM_NR_IRQCHIPS];
 	struct kvm_gsi *gsi = &mask->gsis[nr];
-	bool dropped;
+	struct kvm_gsi noted;
+	int n;
 
-	scoped_guard(spinlock_irq, &mask->lock) {
-		dropped = gsi->latch && !pending;
-		gsi->latch = pending;
-		gsi->raised = pending;
-		gsi->pic_edge = false;
-	}
+	guard(srcu)(&kvm->irq_srcu);
 
-	if (dropped)
-		kvm_arch_edge_dropped(kvm, nr);
+	n = kvm_irq_map_gsi(kvm, routes, nr);
+	noted = gsi_noted(kvm, mask, nr, routes, n);
+	if (gsi_is_pending(kvm, &noted, routes, n) == pending)
+		return;
+
+	if (pending)
+		gsi_add_edge(mask, gsi);
+	else
+		kvm_arch_drop_edge(routes, n, kvm, nr,
+				   gsi_forget_edges(mask, gsi));
 }
 
 /* Without @pending, what is pending stays so, or is raised where nothing is masked. */
@@ -313,7 +365,7 @@ static int gsis_set(struct kvm *kvm, u32 first, u32 count,
 	for (i = 0; i < count && !r; i++) {
 		if (test_bit(i, masked))
 			r = gsi_mask(kvm, mask, first + i);
-		if (pending && !r)
+		if (pending && !r && gsi_is_masked(&mask->gsis[first + i]))
 			gsi_set_pending(kvm, mask, first + i,
 					test_bit(i, pending));
 		if (!test_bit(i, masked))

@@ -214,13 +214,10 @@ static bool has_pins(struct kvm_kernel_irq_routing_entry *routes, int nr)
 	return nr && is_pin(routes);
 }
 
-static unsigned long pin_levels(struct kvm_kernel_irq_routing_entry *e,
-				struct kvm *kvm)
+/* Where the slave is.  No device is there, and an edge would be an IRQ 15. */
+static bool is_cascade(struct kvm_kernel_irq_routing_entry *e)
 {
-	if (is_pic_pin(e))
-		return kvm->arch.vpic->irq_states[e->irqchip.pin];
-
-	return kvm->arch.vioapic->irq_states[e->irqchip.pin];
+	return is_pic_pin(e) && e->irqchip.pin == 2;
 }
 
 static bool is_edge_triggered(struct kvm_kernel_irq_routing_entry *e,
@@ -233,120 +230,259 @@ static bool is_edge_triggered(struct kvm_kernel_irq_routing_entry *e,
 	       IOAPIC_EDGE_TRIG;
 }
 
-/* Also what no source holds up: an edge of a pin that has become level triggered. */
-static void lower_pins(struct kvm_kernel_irq_routing_entry *routes, int nr,
-		       struct kvm *kvm, unsigned long levels)
+static bool has_latched(struct kvm_kernel_irq_routing_entry *e, struct kvm *kvm)
 {
-	unsigned long source;
-
-	levels |= BIT(KVM_USERSPACE_IRQ_SOURCE_ID);
-	for_each_set_bit(source, &levels, BITS_PER_LONG)
-		set_pins(routes, nr, kvm, source, 0);
+	return is_pic_pin(e) && !is_cascade(e) &&
+	       kvm_pic_has_latched(kvm->arch.vpic, e->irqchip.pin);
 }
 
-/*
- * What the PIC has latched of an edge, and no vCPU has taken yet, outlives the
- * level: it is taken back.  The IOAPIC has none but what the guest keeps masked
- * there, and loses it with the level.
- */
-unsigned long kvm_arch_hold_pins(struct kvm_kernel_irq_routing_entry *routes,
-				 int nr, struct kvm *kvm, bool *pic_edge)
+static int nr_latched(struct kvm_kernel_irq_routing_entry *routes, int nr,
+		      struct kvm *kvm)
+{
+	int latched = 0;
+
+	for (; nr--; routes++)
+		latched += has_latched(routes, kvm);
+
+	return latched;
+}
+
+static unsigned long pin_levels(struct kvm_kernel_irq_routing_entry *routes, int nr,
+				struct kvm *kvm)
 {
 	unsigned long levels = 0;
-	int i;
 
-	*pic_edge = false;
+	for (; nr--; routes++)
+		levels |= is_pic_pin(routes) ?
+			  kvm->arch.vpic->irq_states[routes->irqchip.pin] :
+			  kvm->arch.vioapic->irq_states[routes->irqchip.pin];
+
+	return levels;
+}
+
+unsigned long kvm_arch_pin_levels(struct kvm_kernel_irq_routing_entry *routes,
+				  int nr, struct kvm *kvm)
+{
+	unsigned long levels;
+
 	if (!has_pins(routes, nr))
 		return 0;
 
 	lock_pins(kvm);
-	for (i = 0; i < nr; i++)
-		levels |= pin_levels(&routes[i], kvm);
-	lower_pins(routes, nr, kvm, levels);
-	for (i = 0; i < nr; i++) {
-		if (is_pic_pin(&routes[i]) &&
-		    kvm_pic_take_edge(kvm->arch.vpic, routes[i].irqchip.pin))
-			*pic_edge = true;
-	}
+	levels = pin_levels(routes, nr, kvm);
 	unlock_pins(kvm);
 
 	return levels;
 }
 
-/* A level-triggered pin has no use for an edge. */
-static bool takes_edge(struct kvm_kernel_irq_routing_entry *e, struct kvm *kvm,
-		       const struct kvm_gsi *noted)
+/*
+ * Also what no source holds up: an edge of a pin that has become level triggered.
+ * Returns whether there was one, which is lost by that.
+ */
+static bool lower_pins(struct kvm_kernel_irq_routing_entry *routes, int nr,
+		       struct kvm *kvm, unsigned long levels)
 {
-	return is_edge_triggered(e, kvm) &&
-	       (noted->latch ||
-		(noted->pic_edge && is_pic_pin(e)));
+	int latched = levels ? 0 : nr_latched(routes, nr, kvm);
+	unsigned long source;
+
+	levels |= BIT(KVM_USERSPACE_IRQ_SOURCE_ID);
+	for_each_set_bit(source, &levels, BITS_PER_LONG)
+		set_pins(routes, nr, kvm, source, 0);
+
+	return latched > nr_latched(routes, nr, kvm);
 }
 
-/* A pin that a level has raised has had its edge.  False: no pin had use for one. */
-static bool restore_pins(struct kvm_kernel_irq_routing_entry *routes, int nr,
-			 struct kvm *kvm, const struct kvm_gsi *noted)
+/*
+ * What the PIC has latched of an edge, and no vCPU has taken yet, outlives the level:
+ * it waits in the PIC, see pic_held().  The IOAPIC has none but what the guest keeps
+ * masked there, and loses it with the level.
+ */
+unsigned long kvm_arch_hold_pins(struct kvm_kernel_irq_routing_entry *routes,
+				 int nr, struct kvm *kvm, u32 gsi)
 {
-	bool taken = noted->levels;
+	unsigned long levels;
+	bool lost;
+
+	if (!has_pins(routes, nr))
+		return 0;
+
+	lock_pins(kvm);
+	levels = pin_levels(routes, nr, kvm);
+	lost = lower_pins(routes, nr, kvm, levels);
+	kvm_pic_update_held(kvm->arch.vpic);
+	unlock_pins(kvm);
+
+	if (lost)
+		kvm_edge_dropped(kvm, gsi);
+
+	return levels;
+}
+
+static void raise_pins(struct kvm_kernel_irq_routing_entry *routes, int nr,
+		       struct kvm *kvm, unsigned long levels)
+{
 	unsigned long source;
-	int i;
 
-	lower_pins(routes, nr, kvm, 0);
-	for_each_set_bit(source, &noted->levels, BITS_PER_LONG)
-		set_pins(routes, nr, kvm, source, 1);
-
-	for (i = 0; i < nr && !noted->levels; i++) {
-		if (!takes_edge(&routes[i], kvm, noted))
+	for (; nr--; routes++) {
+		if (is_cascade(routes))
 			continue;
-		pulse_pins(&routes[i], 1, kvm, KVM_USERSPACE_IRQ_SOURCE_ID, true);
+		for_each_set_bit(source, &levels, BITS_PER_LONG)
+			set_pins(routes, 1, kvm, source, 1);
+	}
+}
+
+/* A level triggered pin has no use for an edge.  Returns whether one had. */
+static bool pulse_edge_pins(struct kvm_kernel_irq_routing_entry *routes, int nr,
+			    struct kvm *kvm)
+{
+	bool taken = false;
+
+	for (; nr--; routes++) {
+		if (is_cascade(routes) || !is_edge_triggered(routes, kvm))
+			continue;
+		pulse_pins(routes, 1, kvm, KVM_USERSPACE_IRQ_SOURCE_ID, true);
 		taken = true;
 	}
 
 	return taken;
 }
 
+/*
+ * A pin that a level has raised has had its edge.  Returns whether an edge is lost, as
+ * no pin had use for it.
+ */
+static bool restore_pins(struct kvm_kernel_irq_routing_entry *routes, int nr,
+			 struct kvm *kvm, unsigned long levels,
+			 const struct kvm_gsi *noted)
+{
+	bool lost = lower_pins(routes, nr, kvm, levels);
+
+	raise_pins(routes, nr, kvm, noted->levels);
+	kvm_pic_update_held(kvm->arch.vpic);
+	if (noted->levels)
+		return false;
+	if (noted->latch)
+		return !pulse_edge_pins(routes, nr, kvm);
+
+	return lost;
+}
+
 void kvm_arch_unmask_gsi(struct kvm_kernel_irq_routing_entry *routes, int nr,
 			 struct kvm *kvm, u32 gsi,
-			 struct kvm_gsi (*open)(void *arg), void *arg)
+			 struct kvm_gsi (*open)(void *arg, unsigned long levels),
+			 void *arg)
 {
+	unsigned long levels;
 	struct kvm_gsi noted;
-	bool taken;
+	bool lost;
 
-	if (!has_pins(routes, nr)) {
-		noted = open(arg);
+	if (has_pins(routes, nr)) {
+		lock_pins(kvm);
+		levels = pin_levels(routes, nr, kvm);
+		noted = open(arg, levels);
+		lost = restore_pins(routes, nr, kvm, levels, &noted);
+		unlock_pins(kvm);
+	} else {
+		noted = open(arg, 0);
+		lost = !nr && noted.latch;
 		if (nr && noted.raised)
 			routes->set(routes, kvm, KVM_USERSPACE_IRQ_SOURCE_ID, 1,
 				    false);
-		return;
 	}
 
-	lock_pins(kvm);
-	noted = open(arg);
-	taken = restore_pins(routes, nr, kvm, &noted);
-	unlock_pins(kvm);
-
-	if (noted.latch && !taken)
-		kvm_arch_edge_dropped(kvm, gsi);
+	if (lost)
+		kvm_edge_dropped(kvm, gsi);
 }
 
-/* An edge taken back from a PIC that keeps it masked would stay there. */
+/* Is there a vCPU that takes what the PIC sends?  The first one to come will. */
+static bool pic_is_heard(struct kvm *kvm)
+{
+	struct kvm_vcpu *vcpu;
+	unsigned long i;
+
+	kvm_for_each_vcpu(i, vcpu, kvm) {
+		if (kvm_apic_accept_pic_intr(vcpu))
+			return true;
+	}
+
+	return !atomic_read(&kvm->online_vcpus);
+}
+
+/*
+ * As the chips are programmed.  The IOAPIC's mask bit does not count: it keeps no edge
+ * of a pin that is masked there, so that one would be lost if it were not pending.
+ */
+static bool can_interrupt(struct kvm_kernel_irq_routing_entry *e, struct kvm *kvm)
+{
+	if (is_pic_pin(e))
+		return !is_cascade(e) &&
+		       kvm_pic_can_interrupt(kvm->arch.vpic, e->irqchip.pin) &&
+		       pic_is_heard(kvm);
+
+	return kvm->arch.vioapic->redirtbl[e->irqchip.pin].fields.delivery_mode !=
+	       APIC_DELIVERY_MODE_EXTINT;
+}
+
 bool kvm_arch_gsi_is_pending(struct kvm_kernel_irq_routing_entry *routes, int nr,
 			     struct kvm *kvm, const struct kvm_gsi *noted)
 {
-	bool pending = noted->levels;
-	int i;
+	bool pending = false;
 
 	if (!has_pins(routes, nr))
 		return noted->raised;
 
 	lock_pins(kvm);
-	for (i = 0; i < nr; i++) {
-		if (takes_edge(&routes[i], kvm, noted) &&
-		    (noted->latch ||
-		     !kvm_pic_is_masked(kvm->arch.vpic, routes[i].irqchip.pin)))
-			pending = true;
+	for (; nr-- && !pending; routes++) {
+		if (noted->levels || (is_edge_triggered(routes, kvm) &&
+				      (noted->latch || has_latched(routes, kvm))))
+			pending = can_interrupt(routes, kvm);
 	}
 	unlock_pins(kvm);
 
 	return pending;
+}
+
+void kvm_arch_latch_edge(struct kvm_kernel_irq_routing_entry *routes, int nr,
+			 struct kvm *kvm)
+{
+	if (!has_pins(routes, nr))
+		return;
+
+	lock_pins(kvm);
+	for (; nr--; routes++) {
+		if (is_pic_pin(routes) && is_edge_triggered(routes, kvm))
+			kvm_pic_latch_held(kvm->arch.vpic, routes->irqchip.pin);
+	}
+	unlock_pins(kvm);
+}
+
+void kvm_arch_drop_edge(struct kvm_kernel_irq_routing_entry *routes, int nr,
+			struct kvm *kvm, u32 gsi, bool noted)
+{
+	bool dropped = noted;
+
+	if (has_pins(routes, nr)) {
+		lock_pins(kvm);
+		for (; nr--; routes++) {
+			if (is_pic_pin(routes))
+				dropped |= kvm_pic_drop_held(kvm->arch.vpic,
+							     routes->irqchip.pin);
+		}
+		unlock_pins(kvm);
+	}
+
+	if (dropped)
+		kvm_edge_dropped(kvm, gsi);
+}
+
+/* Pins may belong to other gsis now, of which another one is masked. */
+void kvm_pins_rerouted(struct kvm *kvm)
+{
+	if (!pic_in_kernel(kvm) || !rcu_access_pointer(kvm->gsi_mask))
+		return;
+
+	lock_pins(kvm);
+	kvm_pic_update_held(kvm->arch.vpic);
+	unlock_pins(kvm);
 }
 #endif /* CONFIG_HAVE_KVM_GSI_MASK */
