@@ -34,6 +34,7 @@ enum kvm_irqfd_state {
  * @irq_entry: while @bypassed is linked, the MSI that the device posts, all
  *	zeroes if the route is not one MSI; under kvm->irqfds.lock
  * @bypassed: link in kvm->irqfds.bypassed, under kvm->irqfds.lock
+ * @bypass_round: the last walk of that list that has come by, under the same lock
  * @kvm: the VM; the irqfd holds no reference, the VM outlives it
  * @gsi: the interrupt to raise, not necessarily one with a route
  *
@@ -56,6 +57,7 @@ struct kvm_kernel_irqfd {
 	struct irq_bypass_producer *producer;
 	struct kvm_kernel_irq_routing_entry irq_entry;
 	struct list_head bypassed;
+	unsigned int bypass_round;
 	struct kvm *kvm;
 	u32 gsi;
 

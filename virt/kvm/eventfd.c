@@ -483,6 +483,7 @@ void kvm_irqfd_exit(void)
 static void irqfds_init(struct kvm *kvm)
 {
 	spin_lock_init(&kvm->irqfds.lock);
+	mutex_init(&kvm->irqfds.bypass_lock);
 	mutex_init(&kvm->irqfds.resampler_lock);
 	INIT_LIST_HEAD(&kvm->irqfds.items);
 	INIT_LIST_HEAD(&kvm->irqfds.bypassed);

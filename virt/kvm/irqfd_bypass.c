@@ -10,6 +10,9 @@
  *
  * Locks:    irq_bypass's mutex -> kvm->irqfds.lock, which guards the list of those
  *           whose interrupts are posted, and what is posted for each.
+ *           kvm->irq_lock, kvm->gsi_mask_lock -> kvm->irqfds.bypass_lock, a mutex,
+ *           which walks of the list hold -> kvm->irqfds.lock, which they drop for
+ *           each irqfd.
  *
  * Life:     irqfd_assign() starts it, and whoever claims the irqfd stops it.
  *
@@ -103,7 +106,8 @@ static int irqfd_add_producer(struct irq_bypass_consumer *cons,
 
 	spin_lock_irq(&kvm->irqfds.lock);
 	irqfd_msi_route(irqfd, &irqfd->irq_entry);
-	list_add(&irqfd->bypassed, &kvm->irqfds.bypassed);
+	irqfd->bypass_round = kvm->irqfds.bypass_round;
+	list_add_tail(&irqfd->bypassed, &kvm->irqfds.bypassed);
 	spin_unlock_irq(&kvm->irqfds.lock);
 
 	r = kvm_arch_irq_bypass_add_producer(cons, prod);
@@ -155,7 +159,9 @@ static void irqfd_update_bypass(struct kvm_kernel_irqfd *irqfd)
 	lockdep_assert_held(&irqfd->kvm->irqfds.lock);
 
 	post = irqfd_msi_route(irqfd, &msi);
-	if (!kvm_arch_irqfd_route_changed(&irqfd->irq_entry, &msi))
+	/* What is not posted, and is not to be, needs nothing; it may be masked often. */
+	if ((!irqfd->irq_entry.type && !msi.type) ||
+	    !kvm_arch_irqfd_route_changed(&irqfd->irq_entry, &msi))
 		return;
 
 	/*
@@ -174,17 +180,55 @@ static void irqfd_update_bypass(struct kvm_kernel_irqfd *irqfd)
 }
 
 /*
+ * The head of the list is who has waited longest.  One that has come by in this round
+ * already, or has been added since it began, is at the end with all that follow.
+ */
+static struct kvm_kernel_irqfd *irqfd_next_in_round(struct kvm *kvm)
+{
+	struct kvm_kernel_irqfd *irqfd;
+
+	lockdep_assert_held(&kvm->irqfds.lock);
+
+	irqfd = list_first_entry_or_null(&kvm->irqfds.bypassed,
+					 struct kvm_kernel_irqfd, bypassed);
+	if (!irqfd || irqfd->bypass_round == kvm->irqfds.bypass_round)
+		return NULL;
+
+	irqfd->bypass_round = kvm->irqfds.bypass_round;
+	list_move_tail(&irqfd->bypassed, &kvm->irqfds.bypassed);
+
+	return irqfd;
+}
+
+/*
+ * The lock is dropped after each of them: an update may be an invalidation in the
+ * IOMMU, interrupts are off, and there may be thousands.
+ */
+static void irqfds_update_bypass(struct kvm *kvm, u32 first, u32 count)
+{
+	struct kvm_kernel_irqfd *irqfd;
+
+	guard(mutex)(&kvm->irqfds.bypass_lock);
+
+	spin_lock_irq(&kvm->irqfds.lock);
+	kvm->irqfds.bypass_round++;
+	while ((irqfd = irqfd_next_in_round(kvm))) {
+		if (irqfd->gsi - first < count)
+			irqfd_update_bypass(irqfd);
+		spin_unlock_irq(&kvm->irqfds.lock);
+		cond_resched();
+		spin_lock_irq(&kvm->irqfds.lock);
+	}
+	spin_unlock_irq(&kvm->irqfds.lock);
+}
+
+/*
  * The routing table has been replaced, but old readers are still about.  Only
  * posted interrupts care, for all others look the route up.
  */
 void kvm_irq_routing_update(struct kvm *kvm)
 {
-	struct kvm_kernel_irqfd *irqfd;
-
-	spin_lock_irq(&kvm->irqfds.lock);
-	list_for_each_entry(irqfd, &kvm->irqfds.bypassed, bypassed)
-		irqfd_update_bypass(irqfd);
-	spin_unlock_irq(&kvm->irqfds.lock);
+	irqfds_update_bypass(kvm, 0, U32_MAX);
 }
 
 /*
@@ -200,14 +244,7 @@ void kvm_irq_routing_update(struct kvm *kvm)
  */
 void kvm_irqfd_gsis_masked(struct kvm *kvm, u32 first, u32 count)
 {
-	struct kvm_kernel_irqfd *irqfd;
-
-	spin_lock_irq(&kvm->irqfds.lock);
-	list_for_each_entry(irqfd, &kvm->irqfds.bypassed, bypassed) {
-		if (irqfd->gsi - first < count)
-			irqfd_update_bypass(irqfd);
-	}
-	spin_unlock_irq(&kvm->irqfds.lock);
+	irqfds_update_bypass(kvm, first, count);
 }
 #else
 void kvm_irqfd_start_bypass(struct kvm_kernel_irqfd *irqfd)
