@@ -206,17 +206,17 @@ static int error_of(int ret)
 
 static void assign_it(void)
 {
-	assign_got = error_of(__kvm_irqfd(vm, gsi, fd, 0));
+	assign_got = error_of(__irqfd_ioctl(vm, gsi, fd, 0));
 }
 
 static void assign_it_too(void)
 {
-	other_assign_got = error_of(__kvm_irqfd(other_vm, gsi, fd, 0));
+	other_assign_got = error_of(__irqfd_ioctl(other_vm, gsi, fd, 0));
 }
 
 static void deassign_it(void)
 {
-	deassign_got = error_of(__kvm_irqfd(vm, gsi, fd, DEASSIGN));
+	deassign_got = error_of(__irqfd_ioctl(vm, gsi, fd, DEASSIGN));
 }
 
 static void signal_it(void)
@@ -259,7 +259,7 @@ static void boot_for_msi(void)
 {
 	boot();
 	set_route(MSI_ROUTE(MSI_GSI, VECTOR));
-	fd = kvm_new_eventfd();
+	fd = eventfd_new();
 	other_vm = vm;
 }
 
@@ -268,18 +268,18 @@ static void boot_for_pin(void)
 	boot();
 	gsi = IOAPIC_GSI;
 	program_pin(gsi, VECTOR, EDGE);
-	fd = kvm_new_eventfd();
+	fd = eventfd_new();
 }
 
 static void new_eventfd(void)
 {
-	fd = kvm_new_eventfd();
+	fd = eventfd_new();
 }
 
 static void prepare_assigned(void)
 {
 	TEST_ASSERT(!in_irr(vcpu, VECTOR), "Injected after deassign had returned");
-	kvm_assign_irqfd(vm, gsi, fd);
+	irqfd_assign(vm, gsi, fd);
 }
 
 static void prepare_new_assigned(void)
@@ -320,7 +320,7 @@ static int judge_two_assigns(void)
 	TEST_ASSERT((assign_got ?: other_assign_got) == EBUSY && !(assign_got && other_assign_got),
 		    "Wanted 0 and EBUSY, got %d and %d", assign_got, other_assign_got);
 	TEST_ASSERT_EQ(is_assigned(), true);
-	kvm_deassign_irqfd(vm, gsi, fd);
+	irqfd_deassign(vm, gsi, fd);
 	return first;
 }
 
@@ -344,8 +344,8 @@ static int judge_two_vms(void)
 
 	if (other_assign_got)
 		TEST_ASSERT_EQ(is_assigned(), true);
-	kvm_deassign_irqfd(vm, gsi, fd);
-	kvm_deassign_irqfd(other_vm, gsi, fd);
+	irqfd_deassign(vm, gsi, fd);
+	irqfd_deassign(other_vm, gsi, fd);
 	TEST_ASSERT_EQ(is_assigned(), false);
 	return !!assign_got;
 }
@@ -370,7 +370,7 @@ static int judge_assign_deassign(void)
 
 	TEST_ASSERT_EQ(assign_got, 0);
 	TEST_ASSERT_EQ(deassign_got, 0);
-	kvm_deassign_irqfd(vm, gsi, fd);
+	irqfd_deassign(vm, gsi, fd);
 	return assigned;
 }
 
@@ -388,7 +388,7 @@ static int judge_reassign(void)
 {
 	must_be(assign_got, 0, EBUSY);
 	TEST_ASSERT_EQ(is_assigned(), !assign_got);
-	kvm_deassign_irqfd(vm, gsi, fd);
+	irqfd_deassign(vm, gsi, fd);
 	return !!assign_got;
 }
 
@@ -406,12 +406,12 @@ FACT(reassign_deassign, "IRQFD-32 during a deassign another assign gets EBUSY, o
 static void deassign_and_assign(void)
 {
 	deassign_it();
-	assign_got = error_of(__kvm_irqfd(vm, OTHER_GSI, fd, 0));
+	assign_got = error_of(__irqfd_ioctl(vm, OTHER_GSI, fd, 0));
 }
 
 static void deassign_and_signal(void)
 {
-	kvm_deassign_irqfd(vm, gsi, fd);
+	irqfd_deassign(vm, gsi, fd);
 	eventfd_signal(fd);
 }
 
@@ -426,13 +426,13 @@ static int freed_resamplefd;
 
 static void prepare_resampler(void)
 {
-	kvm_assign_resample_irqfd(vm, gsi, fd, freed_resamplefd);
+	irqfd_assign_resample(vm, gsi, fd, freed_resamplefd);
 }
 
 static int judge_freed(void)
 {
 	must_be(assign_got, 0, 0);
-	kvm_deassign_irqfd(vm, OTHER_GSI, fd);
+	irqfd_deassign(vm, OTHER_GSI, fd);
 	return 0;
 }
 
@@ -440,7 +440,7 @@ static int judge_freed(void)
 FACT(deassign_wait, "IRQFD-26 after each of two deassigns the eventfd can be assigned")
 {
 	boot_for_pin();
-	freed_resamplefd = kvm_new_eventfd();
+	freed_resamplefd = eventfd_new();
 	CONTEST(.rounds = 100,
 		.prepare = prepare_resampler,
 		.racers = { deassign_and_assign, deassign_it },
@@ -459,7 +459,7 @@ FACT(deassign_deassign, "IRQFD-26 each of two deassigns returns only when signal
 static int judge_assigned_at_once(void)
 {
 	TEST_ASSERT(!assign_got, "Assign right after deassign got errno %d", assign_got);
-	kvm_deassign_irqfd(vm, OTHER_GSI, fd);
+	irqfd_deassign(vm, OTHER_GSI, fd);
 	return 0;
 }
 
@@ -483,7 +483,7 @@ static int judge_assign_signal(void)
 {
 	u64 count = eventfd_take(fd);
 
-	kvm_deassign_irqfd(vm, gsi, fd);
+	irqfd_deassign(vm, gsi, fd);
 	TEST_ASSERT(take_vector(VECTOR), "Neither the old nor the new signal was injected");
 	TEST_ASSERT_EQ(eventfd_take(fd), 0);
 	return count;
@@ -553,7 +553,7 @@ static int judge_assign_signal_deassign(void)
 	assign_it();
 	must_be(assign_got, 0, EBUSY);
 	assigned = assign_got;
-	kvm_deassign_irqfd(vm, gsi, fd);
+	irqfd_deassign(vm, gsi, fd);
 	injected = take_vector(VECTOR);
 	TEST_ASSERT(assigned ? injected : injected + count == 1,
 		    "The signal was injected %d times and counted %lu times, in the end %sassigned",
@@ -590,9 +590,9 @@ FACT(deassign_signal_assign, "IRQFD-31 a signal during deassign and assign is ne
 static void next_eventfd_must_work(void)
 {
 	new_eventfd();
-	kvm_assign_irqfd(vm, gsi, fd);
+	irqfd_assign(vm, gsi, fd);
 	TEST_ASSERT_EQ(is_assigned(), true);
-	kvm_deassign_irqfd(vm, gsi, fd);
+	irqfd_deassign(vm, gsi, fd);
 	close(fd);
 }
 
@@ -703,14 +703,14 @@ static void prepare_route(void)
 static void prepare_route_assigned(void)
 {
 	prepare_route();
-	kvm_assign_irqfd(vm, gsi, fd);
+	irqfd_assign(vm, gsi, fd);
 }
 
 static int judge_assign_route(void)
 {
 	must_inject(fd, OTHER_VECTOR);
 	TEST_ASSERT_EQ(irqs_taken(VECTOR), 0);
-	kvm_deassign_irqfd(vm, gsi, fd);
+	irqfd_deassign(vm, gsi, fd);
 	return 0;
 }
 
@@ -752,7 +752,7 @@ static int judge_signal_route(void)
 		    by_old, by_new);
 	must_inject(fd, OTHER_VECTOR);
 	TEST_ASSERT(!in_irr(vcpu, VECTOR), "Injected by the old route after the change");
-	kvm_deassign_irqfd(vm, gsi, fd);
+	irqfd_deassign(vm, gsi, fd);
 	return by_new;
 }
 
@@ -804,9 +804,9 @@ static void prepare_route_new_assigned(void)
 static int judge_close_route(void)
 {
 	new_eventfd();
-	kvm_assign_irqfd(vm, gsi, fd);
+	irqfd_assign(vm, gsi, fd);
 	must_inject(fd, OTHER_VECTOR);
-	kvm_deassign_irqfd(vm, gsi, fd);
+	irqfd_deassign(vm, gsi, fd);
 	close(fd);
 	return 0;
 }
@@ -837,7 +837,7 @@ static void create_vm(void)
 static void create_vm_and_assign(void)
 {
 	create_vm();
-	kvm_assign_irqfd(vm, gsi, fd);
+	irqfd_assign(vm, gsi, fd);
 }
 
 /* The library wants to close an fd that has been closed. */
@@ -855,8 +855,8 @@ static void must_be_released(void)
 	eventfd_signal(fd);
 	TEST_ASSERT_EQ(eventfd_take(fd), 1);
 	TEST_ASSERT_EQ(in_irr(vcpu, VECTOR), pending);
-	kvm_assign_irqfd(other_vm, gsi, fd);
-	kvm_deassign_irqfd(other_vm, gsi, fd);
+	irqfd_assign(other_vm, gsi, fd);
+	irqfd_deassign(other_vm, gsi, fd);
 	free_closed_vm();
 }
 
@@ -947,11 +947,11 @@ static void create_vm_and_bundle(void)
 
 	create_vm();
 	for (i = 0; i < ARRAY_SIZE(bundle); i++) {
-		bundle[i] = kvm_new_eventfd();
+		bundle[i] = eventfd_new();
 		if (i & 1)
-			kvm_assign_irqfd(vm, MSI_GSI, bundle[i]);
+			irqfd_assign(vm, MSI_GSI, bundle[i]);
 		else
-			kvm_assign_resample_irqfd(vm, IOAPIC_GSI, bundle[i], bundle[i]);
+			irqfd_assign_resample(vm, IOAPIC_GSI, bundle[i], bundle[i]);
 	}
 }
 
@@ -967,7 +967,7 @@ static int judge_close_release(void)
 {
 	free_closed_vm();
 	new_eventfd();
-	kvm_assign_irqfd(other_vm, gsi, fd);
+	irqfd_assign(other_vm, gsi, fd);
 	close(fd);
 	return 0;
 }
@@ -1036,9 +1036,9 @@ static void *assign_and_deassign(void *arg)
 {
 	seed_thread(2);
 	while (!READ_ONCE(stop)) {
-		kvm_assign_irqfd(vm, gsi, fd);
+		irqfd_assign(vm, gsi, fd);
 		jitter();
-		kvm_deassign_irqfd(vm, gsi, fd);
+		irqfd_deassign(vm, gsi, fd);
 		jitter();
 	}
 	return NULL;
@@ -1090,7 +1090,7 @@ FACT(route_storm, "ROUTE-2 each signal reaches a running guest once while routes
 	static const struct outcome outcomes[MAX_OUTCOMES] = { { "the signal was consumed" } };
 
 	boot_for_msi();
-	kvm_assign_irqfd(vm, gsi, fd);
+	irqfd_assign(vm, gsi, fd);
 	storm_of_signals(move_routes, 500);
 	TEST_ASSERT_EQ(both_taken(), nr_signals);
 	TEST_ASSERT_EQ(seen[1], 0);
@@ -1135,7 +1135,7 @@ static void stop_guest(pthread_t guest)
 
 static void prepare_running(void)
 {
-	kvm_assign_irqfd(vm, gsi, fd);
+	irqfd_assign(vm, gsi, fd);
 }
 
 static int judge_running(void)
@@ -1163,7 +1163,7 @@ FACT(signal_deassign_running, "IRQFD-31 a signal during deassign interrupts a gu
 static void prepare_new_running(void)
 {
 	new_eventfd();
-	kvm_assign_irqfd(vm, gsi, fd);
+	irqfd_assign(vm, gsi, fd);
 }
 
 static int judge_close_running(void)
@@ -1230,7 +1230,7 @@ FACT(release_running, "IRQFD-30 signals reach a running guest until its VM is cl
 	seed_thread(0);
 	for (i = 0; go_on(outcomes, i, 5); i++) {
 		guest = start_guest();
-		kvm_assign_irqfd(vm, gsi, fd);
+		irqfd_assign(vm, gsi, fd);
 		closer = spawn(close_vm_soon, NULL);
 		taken = signal_until_closed();
 		join(closer);
@@ -1262,8 +1262,8 @@ FACT(release_under_fire, "IRQFD-30 nothing injects once a VM is closed under fir
 	boot_for_msi();
 	program_pin(IOAPIC_GSI, OTHER_VECTOR, EDGE);
 	for (i = 0; i < ARRAY_SIZE(bundle); i++) {
-		bundle[i] = kvm_new_eventfd();
-		kvm_assign_irqfd(vm, i & 1 ? MSI_GSI : IOAPIC_GSI, bundle[i]);
+		bundle[i] = eventfd_new();
+		irqfd_assign(vm, i & 1 ? MSI_GSI : IOAPIC_GSI, bundle[i]);
 	}
 	for (i = 0; i < ARRAY_SIZE(threads); i++)
 		threads[i] = spawn(signal_bundle, NULL);
@@ -1286,7 +1286,7 @@ FACT(release_under_fire, "IRQFD-30 nothing injects once a VM is closed under fir
  */
 static void try_and_see(struct kvm_vm *vm)
 {
-	int got = error_of(__kvm_irqfd(vm, gsi, READ_ONCE(fd), 0));
+	int got = error_of(__irqfd_ioctl(vm, gsi, READ_ONCE(fd), 0));
 
 	switch (got) {
 	case 0:
@@ -1299,7 +1299,7 @@ static void try_and_see(struct kvm_vm *vm)
 		TEST_ASSERT_EQ(got, EBADF);
 		saw(2);
 	}
-	got = error_of(__kvm_irqfd(vm, gsi, READ_ONCE(fd), DEASSIGN));
+	got = error_of(__irqfd_ioctl(vm, gsi, READ_ONCE(fd), DEASSIGN));
 	must_be(got, 0, EBADF);
 }
 
@@ -1317,14 +1317,14 @@ static void *two_vms_antagonist(void *arg)
 
 static void use_in_two_vms(void)
 {
-	WRITE_ONCE(fd, kvm_new_eventfd());
+	WRITE_ONCE(fd, eventfd_new());
 	assign_it();
 	must_be(assign_got, 0, EBUSY);
 	assign_it_too();
 	must_be(other_assign_got, 0, EBUSY);
 	jitter();
-	kvm_deassign_irqfd(vm, gsi, fd);
-	kvm_deassign_irqfd(other_vm, gsi, fd);
+	irqfd_deassign(vm, gsi, fd);
+	irqfd_deassign(other_vm, gsi, fd);
 	close(fd);
 	jitter();
 }
@@ -1352,7 +1352,7 @@ FACT(two_vms_storm, "IRQFD-32 an eventfd that two threads assign to two VMs and 
 
 	/* Neither VM has kept it. */
 	new_eventfd();
-	kvm_assign_irqfd(vm, gsi, fd);
+	irqfd_assign(vm, gsi, fd);
 	tell(outcomes);
 }
 
@@ -1361,14 +1361,14 @@ FACT(two_vms_storm, "IRQFD-32 an eventfd that two threads assign to two VMs and 
 static void *deassign_in_own_vm(void *arg)
 {
 	struct kvm_vm *vm = new_vm();
-	int i, plain = kvm_new_eventfd(), resample = kvm_new_eventfd();
+	int i, plain = eventfd_new(), resample = eventfd_new();
 
 	for (i = 0; i < scaled(100); i++) {
-		kvm_assign_irqfd(vm, MSI_GSI, plain);
-		kvm_assign_resample_irqfd(vm, IOAPIC_GSI, resample, plain);
+		irqfd_assign(vm, MSI_GSI, plain);
+		irqfd_assign_resample(vm, IOAPIC_GSI, resample, plain);
 		eventfd_signal(resample);
-		kvm_deassign_irqfd(vm, IOAPIC_GSI, resample);
-		kvm_deassign_irqfd(vm, MSI_GSI, plain);
+		irqfd_deassign(vm, IOAPIC_GSI, resample);
+		irqfd_deassign(vm, MSI_GSI, plain);
 
 		/* Neither EBUSY nor an irqfd of old. */
 		eventfd_signal(plain);
@@ -1398,12 +1398,12 @@ FACT(deassign_many_vms, "IRQFD-26 VMs deassign in parallel and can assign again 
 static void *close_vm_full_of_resamplers(void *arg)
 {
 	struct kvm_vm *vm = new_vm();
-	int resamplefd = kvm_new_eventfd();
+	int resamplefd = eventfd_new();
 	int fds[NR_PINS], i;
 
 	for (i = 0; i < NR_PINS; i++) {
-		fds[i] = kvm_new_eventfd();
-		kvm_assign_resample_irqfd(vm, i, fds[i], resamplefd);
+		fds[i] = eventfd_new();
+		irqfd_assign_resample(vm, i, fds[i], resamplefd);
 		eventfd_signal(fds[i]);
 		TEST_ASSERT_EQ(eventfd_take(fds[i]), 0);
 	}
@@ -1464,17 +1464,17 @@ static int nr_resample_rounds;
 /* Each signal is answered, be it at EOI or at unmask; after deassign nothing is. */
 static void *resample_under_mask_storm(void *arg)
 {
-	int trigger = kvm_new_eventfd(), resamplefd = kvm_new_eventfd();
+	int trigger = eventfd_new(), resamplefd = eventfd_new();
 	int i;
 
 	seed_thread((long)arg);
 	for (i = 0; i < nr_resample_rounds; i++) {
-		kvm_assign_resample_irqfd(vm, IOAPIC_GSI, trigger, resamplefd);
+		irqfd_assign_resample(vm, IOAPIC_GSI, trigger, resamplefd);
 		eventfd_signal(trigger);
 		wait_until(eventfd_take(resamplefd));
 		eventfd_signal(trigger);
 		jitter();
-		kvm_deassign_irqfd(vm, IOAPIC_GSI, trigger);
+		irqfd_deassign(vm, IOAPIC_GSI, trigger);
 		eventfd_take(resamplefd);
 		wait_for_guest(&guest_unmasks, 3);
 		TEST_ASSERT_EQ(eventfd_take(resamplefd), 0);
@@ -1536,10 +1536,10 @@ FACT(retrigger, "IRQFD-35 no signal that answers resamplefd at once is lost")
 	program_pin(IOAPIC_GSI, VECTOR, LEVEL);
 	program_pin(IOAPIC_GSI + 1, OTHER_VECTOR, LEVEL);
 	for (i = 0; i < ARRAY_SIZE(devices); i++) {
-		devices[i].trigger = kvm_new_eventfd();
-		devices[i].resamplefd = kvm_new_eventfd();
-		kvm_assign_resample_irqfd(vm, IOAPIC_GSI + i, devices[i].trigger,
-					  devices[i].resamplefd);
+		devices[i].trigger = eventfd_new();
+		devices[i].resamplefd = eventfd_new();
+		irqfd_assign_resample(vm, IOAPIC_GSI + i, devices[i].trigger,
+				      devices[i].resamplefd);
 		threads[i] = spawn(want_interrupts, &devices[i]);
 	}
 	run_in_guest(guest_wait_both, 2 * nr_signals, 0, 0);
@@ -1558,19 +1558,19 @@ static int new_trigger, new_resamplefd, last_trigger;
 
 static void plug_in_new(void)
 {
-	kvm_assign_resample_irqfd(vm, IOAPIC_GSI, new_trigger, new_resamplefd);
+	irqfd_assign_resample(vm, IOAPIC_GSI, new_trigger, new_resamplefd);
 	jitter();
 	eventfd_signal(new_trigger);
 }
 
 static void unplug_old(void)
 {
-	kvm_deassign_irqfd(vm, IOAPIC_GSI, fd);
+	irqfd_deassign(vm, IOAPIC_GSI, fd);
 }
 
 static void prepare_unplug(void)
 {
-	kvm_assign_resample_irqfd(vm, IOAPIC_GSI, fd, other_fd);
+	irqfd_assign_resample(vm, IOAPIC_GSI, fd, other_fd);
 	eventfd_signal(fd);
 	wait_until(pin_is_high(IOAPIC_GSI));
 }
@@ -1580,10 +1580,10 @@ static bool new_one_holds_line(void)
 {
 	bool high;
 
-	kvm_assign_resample_irqfd(vm, IOAPIC_GSI, last_trigger, last_trigger);
-	kvm_deassign_irqfd(vm, IOAPIC_GSI, new_trigger);
+	irqfd_assign_resample(vm, IOAPIC_GSI, last_trigger, last_trigger);
+	irqfd_deassign(vm, IOAPIC_GSI, new_trigger);
 	high = pin_is_high(IOAPIC_GSI);
-	kvm_deassign_irqfd(vm, IOAPIC_GSI, last_trigger);
+	irqfd_deassign(vm, IOAPIC_GSI, last_trigger);
 	TEST_ASSERT(!pin_is_high(IOAPIC_GSI), "The last deassign left the line high");
 	return high;
 }
@@ -1599,11 +1599,11 @@ static void boot_with_unplug(u32 ioapic_flags)
 {
 	boot();
 	program_pin(IOAPIC_GSI, VECTOR, ioapic_flags);
-	fd = kvm_new_eventfd();
-	other_fd = kvm_new_eventfd();
-	new_trigger = kvm_new_eventfd();
-	new_resamplefd = kvm_new_eventfd();
-	last_trigger = kvm_new_eventfd();
+	fd = eventfd_new();
+	other_fd = eventfd_new();
+	new_trigger = eventfd_new();
+	new_resamplefd = eventfd_new();
+	last_trigger = eventfd_new();
 }
 
 /* What a delay makes late, and how often it had by the start of the round. */
@@ -1690,7 +1690,7 @@ static void plug_in_new_later(void)
 {
 	wait_until_late();
 	usleep(20);
-	kvm_assign_resample_irqfd(vm, IOAPIC_GSI, new_trigger, new_resamplefd);
+	irqfd_assign_resample(vm, IOAPIC_GSI, new_trigger, new_resamplefd);
 	eventfd_signal(new_trigger);
 }
 
@@ -1711,26 +1711,26 @@ static int exits;
 static void boot_doors(const struct bus *bus)
 {
 	doors = bus;
-	fd = kvm_new_eventfd();
-	other_fd = kvm_new_eventfd();
+	fd = eventfd_new();
+	other_fd = eventfd_new();
 }
 
 static void assign_bell(void)
 {
-	assign_got = error_of(__kvm_ioeventfd(vm, fd, doors->addr + offset, 4, 0,
-					      doors->flags));
+	assign_got = error_of(__ioeventfd_ioctl(vm, fd, doors->addr + offset, 4, 0,
+						doors->flags));
 }
 
 static void assign_other_bell(void)
 {
-	other_assign_got = error_of(__kvm_ioeventfd(vm, other_fd, doors->addr + offset, 4, 0,
-						    doors->flags));
+	other_assign_got = error_of(__ioeventfd_ioctl(vm, other_fd, doors->addr + offset, 4, 0,
+						      doors->flags));
 }
 
 static int try_deassign_bell(int fd)
 {
-	return error_of(__kvm_ioeventfd(vm, fd, doors->addr + offset, 4, 0,
-					doors->flags | KVM_IOEVENTFD_FLAG_DEASSIGN));
+	return error_of(__ioeventfd_ioctl(vm, fd, doors->addr + offset, 4, 0,
+					  doors->flags | KVM_IOEVENTFD_FLAG_DEASSIGN));
 }
 
 static void deassign_bell(void)

@@ -391,7 +391,7 @@ FACT(beyond, "MASK-4 an irqfd on a gsi that no route can have is not masked, nor
 		fd = new_irqfd(gsis[i]);
 		eventfd_signal(fd);
 		TEST_ASSERT_EQ(eventfd_take(fd), 0);
-		kvm_deassign_irqfd(vm, gsis[i], fd);
+		irqfd_deassign(vm, gsis[i], fd);
 	}
 	TEST_ASSERT(irr_is_empty(vcpu), "A gsi without a route interrupts");
 	TEST_ASSERT(!is_pending(0), "It is taken for another one");
@@ -403,11 +403,11 @@ FACT(route, "MASK-10 the mask and what is pending survive routes and irqfds that
 
 	mask(MSI_GSI);
 	eventfd_signal(fd);
-	kvm_deassign_irqfd(vm, MSI_GSI, fd);
+	irqfd_deassign(vm, MSI_GSI, fd);
 	remove_routes();
 	TEST_ASSERT(is_masked(MSI_GSI) && is_pending(MSI_GSI), "Forgotten with the route");
 	set_route(MSI_ROUTE(MSI_GSI, OTHER_VECTOR));
-	kvm_assign_irqfd(vm, MSI_GSI, fd);
+	irqfd_assign(vm, MSI_GSI, fd);
 	TEST_ASSERT(irr_is_empty(vcpu), "A new route interrupts");
 	unmask(MSI_GSI);
 	TEST_ASSERT(take(OTHER_VECTOR) == 1 && !irqs_taken(VECTOR), "Not by the new route");
@@ -434,12 +434,12 @@ FACT(route, "MASK-10 the mask and what is pending survive routes and irqfds that
 
 FACT(presignalled, "MASK-5 IRQFD-19 a count that assign finds is pending if masked")
 {
-	int fd = __kvm_new_eventfd(3, 0);
+	int fd = __eventfd_new(3, 0);
 
 	boot();
 	set_route(MSI_ROUTE(MSI_GSI, VECTOR));
 	mask(MSI_GSI);
-	kvm_assign_irqfd(vm, MSI_GSI, fd);
+	irqfd_assign(vm, MSI_GSI, fd);
 	wait_until(is_pending(MSI_GSI));
 	TEST_ASSERT(irr_is_empty(vcpu), "A masked gsi interrupts");
 	unmask(MSI_GSI);
@@ -697,10 +697,10 @@ FACT(level_to_msi, "MASK-10 MASK-11 a line that is up already and raised again i
 
 FACT(resample, "MASK-12 a resampled line is acknowledged, and raised again, across a mask")
 {
-	int fd = kvm_new_eventfd(), resamplefd = kvm_new_eventfd();
+	int fd = eventfd_new(), resamplefd = eventfd_new();
 
 	boot_with_pin(LEVEL);
-	kvm_assign_resample_irqfd(vm, IOAPIC_GSI, fd, resamplefd);
+	irqfd_assign_resample(vm, IOAPIC_GSI, fd, resamplefd);
 	eventfd_signal(fd);
 	wait_until(in_irr(vcpu, VECTOR));
 	mask(IOAPIC_GSI);
@@ -720,7 +720,7 @@ FACT(resample, "MASK-12 a resampled line is acknowledged, and raised again, acro
 	/* The irqfd goes, and its level with it. */
 	mask(IOAPIC_GSI);
 	eventfd_signal(fd);
-	kvm_deassign_irqfd(vm, IOAPIC_GSI, fd);
+	irqfd_deassign(vm, IOAPIC_GSI, fd);
 	TEST_ASSERT(!is_pending(IOAPIC_GSI), "A level without an irqfd");
 	unmask(IOAPIC_GSI);
 	TEST_ASSERT_EQ(take(VECTOR), 0);
@@ -728,10 +728,10 @@ FACT(resample, "MASK-12 a resampled line is acknowledged, and raised again, acro
 
 FACT(two_sources, "MASK-8 each source of a line keeps its own level")
 {
-	int fd = kvm_new_eventfd(), resamplefd = kvm_new_eventfd();
+	int fd = eventfd_new(), resamplefd = eventfd_new();
 
 	boot_with_pin(LEVEL | MASKED);
-	kvm_assign_resample_irqfd(vm, IOAPIC_GSI, fd, resamplefd);
+	irqfd_assign_resample(vm, IOAPIC_GSI, fd, resamplefd);
 	kvm_irq_line(vm, IOAPIC_GSI, 1);
 	eventfd_signal(fd);
 	mask(IOAPIC_GSI);
@@ -739,7 +739,7 @@ FACT(two_sources, "MASK-8 each source of a line keeps its own level")
 	wait_until(is_pending(IOAPIC_GSI));
 	unmask(IOAPIC_GSI);
 	TEST_ASSERT(pin_is_high(IOAPIC_GSI), "One source has lowered the other's level");
-	kvm_deassign_irqfd(vm, IOAPIC_GSI, fd);
+	irqfd_deassign(vm, IOAPIC_GSI, fd);
 	TEST_ASSERT(!pin_is_high(IOAPIC_GSI), "The other's level stays up");
 }
 
@@ -1028,8 +1028,8 @@ FACT(posted, "MASK-13 an interrupt is not posted while masked, and posted by its
 	read_irte(&call);
 	id = __doorbell_producer(fd, IRQ, 0);
 	TEST_ASSERT(!read_irte(&call) || !call.set, "Posted by a new device");
-	kvm_deassign_irqfd(vm, MSI_GSI, fd);
-	kvm_assign_irqfd(vm, MSI_GSI, fd);
+	irqfd_deassign(vm, MSI_GSI, fd);
+	irqfd_assign(vm, MSI_GSI, fd);
 	TEST_ASSERT(!read_irte(&call) || !call.set, "Posted by a new irqfd");
 
 	unmask(MSI_GSI);
@@ -1347,7 +1347,7 @@ FACT(storm_all, "MASK-7 routes, irqfds, lines, masks and the guest, all at once,
 
 	boot_with_pin(LEVEL | MASKED);
 	fds[0] = new_irqfd(IOAPIC_GSI);
-	fds[1] = kvm_new_eventfd();
+	fds[1] = eventfd_new();
 	threads[0] = spawn(keep_masking, (void *)IOAPIC_GSI);
 	threads[1] = spawn(keep_masking, (void *)MSI_GSI);
 	threads[2] = spawn(keep_signalling, &fds[0]);
@@ -1358,7 +1358,7 @@ FACT(storm_all, "MASK-7 routes, irqfds, lines, masks and the guest, all at once,
 			PIN_ROUTE(i % 2 ? MSI_GSI : IOAPIC_GSI, KVM_IRQCHIP_IOAPIC, IOAPIC_GSI),
 		};
 
-		kvm_assign_irqfd(vm, MSI_GSI, fds[1]);
+		irqfd_assign(vm, MSI_GSI, fds[1]);
 		set_routing(entries, 2);
 		kvm_irq_line(vm, IOAPIC_GSI, i & 1);
 		take_irqs();
@@ -1366,7 +1366,7 @@ FACT(storm_all, "MASK-7 routes, irqfds, lines, masks and the guest, all at once,
 		memset(bits, 0, sizeof(bits));
 		bits[0] = i & 2 ? BIT_ULL(IOAPIC_GSI) : 0;
 		set_state(0, 64, NULL, bits);
-		kvm_deassign_irqfd(vm, MSI_GSI, fds[1]);
+		irqfd_deassign(vm, MSI_GSI, fds[1]);
 	}
 	WRITE_ONCE(stop_signalling, true);
 	for (i = 0; i < 4; i++)
@@ -1437,7 +1437,7 @@ static void msix_assign(struct msix *device)
 
 	vm = device->vm;
 	for (v = 0; v < NR_VECTORS; v++)
-		kvm_assign_irqfd(vm, FIRST + v, msix_fds[v]);
+		irqfd_assign(vm, FIRST + v, msix_fds[v]);
 }
 
 static bool msix_came(struct msix *device, int v)
@@ -1482,7 +1482,7 @@ static void msix_migrate(struct msix *from, struct msix *to)
 	vm = from->vm;
 	mask_range(FIRST, NR_VECTORS);
 	for (v = 0; v < NR_VECTORS; v++)
-		kvm_deassign_irqfd(vm, FIRST + v, msix_fds[v]);
+		irqfd_deassign(vm, FIRST + v, msix_fds[v]);
 	get_state(FIRST, NR_VECTORS, pending, masked);
 
 	vm = to->vm;
@@ -1499,7 +1499,7 @@ static void msix_init(void)
 
 	TEST_REQUIRE(!setrlimit(RLIMIT_NOFILE, &limit));
 	for (v = 0; v < NR_VECTORS; v++)
-		msix_fds[v] = kvm_new_eventfd();
+		msix_fds[v] = eventfd_new();
 	msix_create(&devices[0]);
 	msix_assign(&devices[0]);
 }

@@ -62,7 +62,7 @@ SMOKE_FACT(bad_pointer, "GEN-1 a bad pointer gets EFAULT")
 
 static void ioctl_gets_eio(void)
 {
-	TEST_ASSERT_ERRNO(__kvm_ioeventfd(vm, kvm_new_eventfd(), PORT, 4, 0, PIO), EIO);
+	TEST_ASSERT_ERRNO(__ioeventfd_ioctl(vm, eventfd_new(), PORT, 4, 0, PIO), EIO);
 	TEST_ASSERT_ERRNO(ioctl(vm->fd, KVM_IOEVENTFD, NULL), EIO);
 }
 
@@ -80,7 +80,7 @@ FACT(padding, "GEN-3 GEN-4 padding may hold anything and the struct is only read
 	memset(&arg, 0xa5, sizeof(arg));
 	arg.addr = PORT;
 	arg.len = 4;
-	arg.fd = kvm_new_eventfd();
+	arg.fd = eventfd_new();
 	arg.flags = PIO;
 	memcpy(&copy, &arg, sizeof(arg));
 	vm_ioctl(vm, KVM_IOEVENTFD, &arg);
@@ -100,23 +100,23 @@ FACT(lengths, "IOEV-1 any length but 0, 1, 2, 4, 8 gets EINVAL, even for a bad f
 
 	vm = vm_create_barebones();
 	for (i = 0; i < ARRAY_SIZE(bad); i++)
-		TEST_ASSERT_ERRNO(__kvm_ioeventfd(vm, -1, PORT, bad[i], 0, PIO), EINVAL);
+		TEST_ASSERT_ERRNO(__ioeventfd_ioctl(vm, -1, PORT, bad[i], 0, PIO), EINVAL);
 	for (i = 0; i < ARRAY_SIZE(good); i++)
-		kvm_assign_ioeventfd(vm, kvm_new_eventfd(), PORT + i, good[i], PIO);
+		ioeventfd_assign(vm, eventfd_new(), PORT + i, good[i], PIO);
 }
 
 /* T-58 */
 FACT(overflow, "IOEV-2 a range that wraps gets EINVAL, even for a bad fd")
 {
-	int fd = kvm_new_eventfd();
+	int fd = eventfd_new();
 
 	vm = vm_create_barebones();
-	TEST_ASSERT_ERRNO(__kvm_ioeventfd(vm, -1, -4ull, 4, 0, 0), EINVAL);
-	TEST_ASSERT_ERRNO(__kvm_ioeventfd(vm, -1, -4ull, 8, 0, 0), EINVAL);
-	TEST_ASSERT_ERRNO(__kvm_ioeventfd(vm, -1, -1ull, 1, 0, 0), EINVAL);
-	kvm_assign_ioeventfd(vm, fd, -4ull, 2, 0);
-	kvm_assign_ioeventfd(vm, fd, -8ull, 4, 0);
-	kvm_assign_ioeventfd(vm, fd, -1ull, 0, 0);
+	TEST_ASSERT_ERRNO(__ioeventfd_ioctl(vm, -1, -4ull, 4, 0, 0), EINVAL);
+	TEST_ASSERT_ERRNO(__ioeventfd_ioctl(vm, -1, -4ull, 8, 0, 0), EINVAL);
+	TEST_ASSERT_ERRNO(__ioeventfd_ioctl(vm, -1, -1ull, 1, 0, 0), EINVAL);
+	ioeventfd_assign(vm, fd, -4ull, 2, 0);
+	ioeventfd_assign(vm, fd, -8ull, 4, 0);
+	ioeventfd_assign(vm, fd, -1ull, 0, 0);
 }
 
 FACT(unknown_flags, "IOEV-3 unknown flags get EINVAL, even for a bad fd")
@@ -125,19 +125,19 @@ FACT(unknown_flags, "IOEV-3 unknown flags get EINVAL, even for a bad fd")
 
 	vm = vm_create_barebones();
 	for (bit = 5; bit < 32; bit++) {
-		TEST_ASSERT_ERRNO(__kvm_ioeventfd(vm, -1, PORT, 4, 0, 1u << bit), EINVAL);
-		TEST_ASSERT_ERRNO(__kvm_ioeventfd(vm, -1, PORT, 4, 0, PIO | 1u << bit), EINVAL);
+		TEST_ASSERT_ERRNO(__ioeventfd_ioctl(vm, -1, PORT, 4, 0, 1u << bit), EINVAL);
+		TEST_ASSERT_ERRNO(__ioeventfd_ioctl(vm, -1, PORT, 4, 0, PIO | 1u << bit), EINVAL);
 	}
 }
 
 /* The bit is in KVM_IOEVENTFD_VALID_FLAG_MASK, but has no name. */
 FACT(flag_without_name, "IOEV-3 flag 0x10 is accepted and means nothing")
 {
-	int fd = kvm_new_eventfd();
+	int fd = eventfd_new();
 	int ret, count;
 
 	boot_doorbell_guest();
-	ret = __kvm_ioeventfd(vm, fd, MMIO_GPA, 4, 0, 0x10);
+	ret = __ioeventfd_ioctl(vm, fd, MMIO_GPA, 4, 0, 0x10);
 	kvm_differs(!ret, "Flag 0x10 got errno %d", errno);
 	if (ret)
 		return;
@@ -145,36 +145,36 @@ FACT(flag_without_name, "IOEV-3 flag 0x10 is accepted and means nothing")
 	guest_write(STORE(MMIO_GPA, 4, 1));
 	count = eventfd_take(fd);
 	kvm_differs(count == 1, "Flag 0x10: wanted count 1, got %d", count);
-	ret = __kvm_ioeventfd(vm, fd, MMIO_GPA, 4, 0, DEASSIGN);
+	ret = __ioeventfd_ioctl(vm, fd, MMIO_GPA, 4, 0, DEASSIGN);
 	kvm_differs(!ret, "Without the flag it is not the same, errno %d", errno);
 }
 
 FACT(any_length_value, "IOEV-1 length 0 with DATAMATCH gets EINVAL, even for a bad fd")
 {
 	vm = vm_create_barebones();
-	TEST_ASSERT_ERRNO(__kvm_ioeventfd(vm, -1, PORT, 0, 1, PIO | DATAMATCH), EINVAL);
-	TEST_ASSERT_ERRNO(__kvm_ioeventfd(vm, -1, MMIO_GPA, 0, 0, DATAMATCH), EINVAL);
+	TEST_ASSERT_ERRNO(__ioeventfd_ioctl(vm, -1, PORT, 0, 1, PIO | DATAMATCH), EINVAL);
+	TEST_ASSERT_ERRNO(__ioeventfd_ioctl(vm, -1, MMIO_GPA, 0, 0, DATAMATCH), EINVAL);
 }
 
 FACT(bad_fd, "IOEV-1 a closed fd gets EBADF, another file EINVAL, both before EEXIST")
 {
-	int closed = kvm_new_eventfd();
+	int closed = eventfd_new();
 
 	vm = vm_create_barebones();
 	assign(&pio, 0, 4);
 	close(closed);
-	TEST_ASSERT_ERRNO(__kvm_ioeventfd(vm, -1, PORT, 4, 0, PIO), EBADF);
-	TEST_ASSERT_ERRNO(__kvm_ioeventfd(vm, closed, PORT, 4, 0, PIO), EBADF);
-	TEST_ASSERT_ERRNO(__kvm_ioeventfd(vm, new_pipe(), PORT, 4, 0, PIO), EINVAL);
-	TEST_ASSERT_ERRNO(__kvm_ioeventfd(vm, vm->fd, PORT, 4, 0, PIO), EINVAL);
+	TEST_ASSERT_ERRNO(__ioeventfd_ioctl(vm, -1, PORT, 4, 0, PIO), EBADF);
+	TEST_ASSERT_ERRNO(__ioeventfd_ioctl(vm, closed, PORT, 4, 0, PIO), EBADF);
+	TEST_ASSERT_ERRNO(__ioeventfd_ioctl(vm, new_pipe(), PORT, 4, 0, PIO), EINVAL);
+	TEST_ASSERT_ERRNO(__ioeventfd_ioctl(vm, vm->fd, PORT, 4, 0, PIO), EINVAL);
 }
 
 FACT(deassign_bad_fd, "IOEV-8 deassign of a closed fd gets EBADF, of another file EINVAL")
 {
 	vm = vm_create_barebones();
 	assign(&pio, 0, 4);
-	TEST_ASSERT_ERRNO(__kvm_ioeventfd(vm, -1, PORT, 4, 0, PIO | DEASSIGN), EBADF);
-	TEST_ASSERT_ERRNO(__kvm_ioeventfd(vm, new_pipe(), PORT, 4, 0, PIO | DEASSIGN), EINVAL);
+	TEST_ASSERT_ERRNO(__ioeventfd_ioctl(vm, -1, PORT, 4, 0, PIO | DEASSIGN), EBADF);
+	TEST_ASSERT_ERRNO(__ioeventfd_ioctl(vm, new_pipe(), PORT, 4, 0, PIO | DEASSIGN), EINVAL);
 }
 
 /* What tells the ioeventfds at one address apart. */
@@ -189,15 +189,15 @@ struct key {
 
 static int try(const struct bus *bus, int fd, struct key key, u32 flags)
 {
-	return __kvm_ioeventfd(vm, fd, bus->addr, key.len, key.value,
-			       bus->flags | key.flags | flags);
+	return __ioeventfd_ioctl(vm, fd, bus->addr, key.len, key.value,
+				 bus->flags | key.flags | flags);
 }
 
 /* @b, assigned after @a, gets @err; if that is 0 both are there. */
 static void try_second(const struct bus *bus, struct key a, struct key b,
 		       int fd_b, int err)
 {
-	int fd_a = kvm_new_eventfd();
+	int fd_a = eventfd_new();
 
 	if (fd_b < 0)
 		fd_b = fd_a;
@@ -215,7 +215,7 @@ static void try_second(const struct bus *bus, struct key a, struct key b,
 /* In both orders, with two eventfds and with one. */
 static void try_both(const struct bus *bus, struct key a, struct key b, int err)
 {
-	int fd = kvm_new_eventfd();
+	int fd = eventfd_new();
 
 	try_second(bus, a, b, fd, err);
 	try_second(bus, b, a, fd, err);
@@ -267,24 +267,24 @@ BUS_FACT(overlaps_coexist, "IOEV-5 doorbells that overlap but start apart coexis
 
 FACT(buses_apart, "IOEV-4 PIO, MMIO and CCW are three buses, and PIO beats CCW")
 {
-	int fd = kvm_new_eventfd();
+	int fd = eventfd_new();
 
 	vm = vm_create_barebones();
-	kvm_assign_ioeventfd(vm, fd, PORT, 4, 0);
-	kvm_assign_ioeventfd(vm, fd, PORT, 4, CCW);
-	kvm_assign_ioeventfd(vm, fd, PORT, 4, PIO);
-	TEST_ASSERT_ERRNO(__kvm_ioeventfd(vm, fd, PORT, 4, 0, PIO | CCW), EEXIST);
-	kvm_deassign_ioeventfd(vm, fd, PORT, 4, PIO | CCW);
-	TEST_ASSERT_ERRNO(__kvm_ioeventfd(vm, fd, PORT, 4, 0, PIO | DEASSIGN), ENOENT);
-	TEST_ASSERT_ERRNO(__kvm_ioeventfd(vm, fd, PORT, 4, 0, CCW), EEXIST);
-	TEST_ASSERT_ERRNO(__kvm_ioeventfd(vm, fd, PORT, 4, 0, 0), EEXIST);
+	ioeventfd_assign(vm, fd, PORT, 4, 0);
+	ioeventfd_assign(vm, fd, PORT, 4, CCW);
+	ioeventfd_assign(vm, fd, PORT, 4, PIO);
+	TEST_ASSERT_ERRNO(__ioeventfd_ioctl(vm, fd, PORT, 4, 0, PIO | CCW), EEXIST);
+	ioeventfd_deassign(vm, fd, PORT, 4, PIO | CCW);
+	TEST_ASSERT_ERRNO(__ioeventfd_ioctl(vm, fd, PORT, 4, 0, PIO | DEASSIGN), ENOENT);
+	TEST_ASSERT_ERRNO(__ioeventfd_ioctl(vm, fd, PORT, 4, 0, CCW), EEXIST);
+	TEST_ASSERT_ERRNO(__ioeventfd_ioctl(vm, fd, PORT, 4, 0, 0), EEXIST);
 }
 
 FACT(pio_out_of_reach, "IOEV-4 PIO is accepted above port 0xffff and with length 8")
 {
 	vm = vm_create_barebones();
-	kvm_assign_ioeventfd(vm, kvm_new_eventfd(), 0x10000, 4, PIO);
-	kvm_assign_ioeventfd(vm, kvm_new_eventfd(), PORT, 8, PIO);
+	ioeventfd_assign(vm, eventfd_new(), 0x10000, 4, PIO);
+	ioeventfd_assign(vm, eventfd_new(), PORT, 8, PIO);
 }
 
 BUS_SMOKE_FACT(deassign_mismatch, "IOEV-8 deassign of what is not there gets ENOENT and no more")
@@ -292,17 +292,17 @@ BUS_SMOKE_FACT(deassign_mismatch, "IOEV-8 deassign of what is not there gets ENO
 	int fd = assign_value(bus, 0, 4, 7);
 	int any = assign(bus, 0, 2);
 
-	TEST_ASSERT_ERRNO(try(bus, kvm_new_eventfd(), EXACT(4, 7), DEASSIGN), ENOENT);
+	TEST_ASSERT_ERRNO(try(bus, eventfd_new(), EXACT(4, 7), DEASSIGN), ENOENT);
 	TEST_ASSERT_ERRNO(try(bus, fd, EXACT(4, 8), DEASSIGN), ENOENT);
 	TEST_ASSERT_ERRNO(try(bus, fd, EXACT(4, 7 | 1ull << 32), DEASSIGN), ENOENT);
 	TEST_ASSERT_ERRNO(try(bus, fd, EXACT(2, 7), DEASSIGN), ENOENT);
 	TEST_ASSERT_ERRNO(try(bus, fd, ANY(4), DEASSIGN), ENOENT);
 	TEST_ASSERT_ERRNO(try(bus, fd, ANY(0), DEASSIGN), ENOENT);
 	TEST_ASSERT_ERRNO(try(bus, any, EXACT(2, 0), DEASSIGN), ENOENT);
-	TEST_ASSERT_ERRNO(__kvm_ioeventfd(vm, any, bus->addr + 1, 2, 0,
-					  bus->flags | DEASSIGN), ENOENT);
-	TEST_ASSERT_ERRNO(__kvm_ioeventfd(vm, any, bus->addr, 2, 0,
-					  (bus->flags ^ PIO) | DEASSIGN), ENOENT);
+	TEST_ASSERT_ERRNO(__ioeventfd_ioctl(vm, any, bus->addr + 1, 2, 0,
+					    bus->flags | DEASSIGN), ENOENT);
+	TEST_ASSERT_ERRNO(__ioeventfd_ioctl(vm, any, bus->addr, 2, 0,
+					    (bus->flags ^ PIO) | DEASSIGN), ENOENT);
 
 	must_ring(fd, bus_write(bus, 0, 4, 7));
 	must_ring(any, bus_write(bus, 0, 2, 7));
@@ -343,7 +343,7 @@ FACT(deassign_unchecked, "IOEV-8 deassign checks neither the length, the range n
 	fd = assign(&pio, 0, 4);
 	TEST_ASSERT_ERRNO(try(&pio, fd, ANY(3), DEASSIGN), ENOENT);
 	TEST_ASSERT_ERRNO(try(&pio, fd, EXACT(0, 1), DEASSIGN), ENOENT);
-	TEST_ASSERT_ERRNO(__kvm_ioeventfd(vm, fd, -4ull, 8, 0, PIO | DEASSIGN), ENOENT);
+	TEST_ASSERT_ERRNO(__ioeventfd_ioctl(vm, fd, -4ull, 8, 0, PIO | DEASSIGN), ENOENT);
 	TEST_ASSERT_EQ(try(&pio, fd, ANY(4), DEASSIGN | 0x20), 0);
 }
 
@@ -403,18 +403,18 @@ FACT(not_counted, "IOEV-12 doorbells do not count against the 1000 devices of a 
  */
 static void check_full_bus(const struct bus *bus, int nr_zones)
 {
-	int fd = kvm_new_eventfd();
+	int fd = eventfd_new();
 	int before = assign(bus, 8, 4);
 	int ret;
 
 	fill_bus(bus, nr_zones);
 	must_ring(before, bus_write(bus, 8, 4, 1));
-	ret = __kvm_ioeventfd(vm, fd, bus->addr, 4, 0, bus->flags);
+	ret = __ioeventfd_ioctl(vm, fd, bus->addr, 4, 0, bus->flags);
 	kvm_differs(!ret, "The full bus takes no doorbell, errno %d", errno);
 
 	remove_far_zone(bus, 500);
 	if (ret)
-		kvm_assign_ioeventfd(vm, fd, bus->addr, 4, bus->flags);
+		ioeventfd_assign(vm, fd, bus->addr, 4, bus->flags);
 	must_ring(fd, bus_write(bus, 0, 4, 1));
 	must_exit(bus_write(bus, FAR + 500 * 8, 4, 1));
 	TEST_ASSERT_EQ(try_zone(bus, 500), 0);
@@ -693,13 +693,13 @@ FACT(any_length_fast, "IOEV-25 on VMX a store to a doorbell of length 0 is not e
 
 FACT(one_eventfd, "IOEV-7 one eventfd serves many doorbells on both buses")
 {
-	int fd = kvm_new_eventfd();
+	int fd = eventfd_new();
 	int i;
 
 	boot_doorbell_guest();
 	for (i = 0; i < 10; i++) {
-		kvm_assign_ioeventfd(vm, fd, PORT + i * 4, 4, PIO);
-		kvm_assign_ioeventfd(vm, fd, MMIO_GPA + i * 4, 4, 0);
+		ioeventfd_assign(vm, fd, PORT + i * 4, 4, PIO);
+		ioeventfd_assign(vm, fd, MMIO_GPA + i * 4, 4, 0);
 	}
 	for (i = 0; i < 10; i++) {
 		must_stay(OUT(PORT + i * 4, 4, i));
@@ -710,10 +710,10 @@ FACT(one_eventfd, "IOEV-7 one eventfd serves many doorbells on both buses")
 
 BUS_FACT(ccw, "IOEV-4 a CCW doorbell never rings on x86")
 {
-	int fd = kvm_new_eventfd();
+	int fd = eventfd_new();
 
-	kvm_assign_ioeventfd(vm, fd, bus->addr, 4, CCW);
-	kvm_assign_ioeventfd(vm, fd, bus->addr + 8, 0, CCW);
+	ioeventfd_assign(vm, fd, bus->addr, 4, CCW);
+	ioeventfd_assign(vm, fd, bus->addr + 8, 0, CCW);
 	must_exit(bus_write(bus, 0, 4, 1));
 	must_exit(bus_write(bus, 8, 4, 1));
 	must_be_silent(fd);
@@ -721,9 +721,9 @@ BUS_FACT(ccw, "IOEV-4 a CCW doorbell never rings on x86")
 
 BUS_SMOKE_FACT(saturated, "IOEV-18 the counter saturates and the write neither blocks nor exits")
 {
-	int fd = __kvm_new_eventfd(-3ull, 0);
+	int fd = __eventfd_new(-3ull, 0);
 
-	kvm_assign_ioeventfd(vm, fd, bus->addr, 4, bus->flags);
+	ioeventfd_assign(vm, fd, bus->addr, 4, bus->flags);
 	must_stay(bus_write(bus, 0, 4, 0));
 	TEST_ASSERT_EQ(eventfd_poll(fd), POLLIN);
 	must_stay(bus_write(bus, 0, 4, 0));
@@ -735,11 +735,11 @@ BUS_SMOKE_FACT(saturated, "IOEV-18 the counter saturates and the write neither b
 
 FACT(semaphore, "IOEV-18 with EFD_SEMAPHORE N writes are N reads of 1")
 {
-	int fd = __kvm_new_eventfd(0, EFD_SEMAPHORE);
+	int fd = __eventfd_new(0, EFD_SEMAPHORE);
 	int i;
 
 	boot_doorbell_guest();
-	kvm_assign_ioeventfd(vm, fd, PORT, 4, PIO);
+	ioeventfd_assign(vm, fd, PORT, 4, PIO);
 	for (i = 0; i < 3; i++)
 		must_stay(OUT(PORT, 4, 0));
 	for (i = 0; i < 3; i++)
@@ -835,15 +835,15 @@ static void guest_xchg(u64 gpa, u64 value, u64 unused)
 /* Comes out as a read, and once that has been answered the doorbell rings. */
 static void check_read_then_ring(guest_fn_t fn)
 {
-	int fd = kvm_new_eventfd();
+	int fd = eventfd_new();
 
-	kvm_assign_ioeventfd(vm, fd, MMIO_GPA, 4, 0);
+	ioeventfd_assign(vm, fd, MMIO_GPA, 4, 0);
 	TEST_ASSERT_EQ(run_in_guest(fn, MMIO_GPA, 1, 0), 1);
 	TEST_ASSERT(!guest_exits[0].is_write && guest_exits[0].len == 4 &&
 		    guest_exits[0].addr == MMIO_GPA, "Wanted a read, got a %s",
 		    access_name(guest_exits[0]));
 	TEST_ASSERT_EQ(eventfd_take(fd), 1);
-	kvm_deassign_ioeventfd(vm, fd, MMIO_GPA, 4, 0);
+	ioeventfd_deassign(vm, fd, MMIO_GPA, 4, 0);
 }
 
 /* Not with length 0: VMX would ring for the read and skip the rest. */
@@ -913,7 +913,7 @@ BUS_FACT(closed_eventfd, "IOEV-10 when its eventfd is closed the doorbell still 
 	must_stay(bus_write(bus, 0, 4, 1));
 
 	/* A new eventfd with the old number is another eventfd. */
-	reused = kvm_new_eventfd();
+	reused = eventfd_new();
 	TEST_ASSERT_EQ(reused, fd);
 	must_stay(bus_write(bus, 0, 4, 2));
 	must_be_silent(reused);
@@ -941,11 +941,11 @@ BUS_FACT(many, "IOEV-12 1500 doorbells all ring, once each, until they are remov
 	int fds[STRIPES], i;
 
 	for (i = 0; i < STRIPES; i++)
-		fds[i] = kvm_new_eventfd();
+		fds[i] = eventfd_new();
 
 	for (i = 0; i < ROW; i++)
-		kvm_assign_ioeventfd(vm, fds[i % STRIPES], bus->addr + FAR + i * 4, 4,
-				     bus->flags);
+		ioeventfd_assign(vm, fds[i % STRIPES], bus->addr + FAR + i * 4, 4,
+				 bus->flags);
 	TEST_ASSERT_EQ(run_in_guest(guest_ring_row, bus->flags, bus->addr + FAR, ROW), 0);
 	for (i = 0; i < STRIPES; i++)
 		TEST_ASSERT_EQ(eventfd_take(fds[i]), ROW / STRIPES);
@@ -1036,13 +1036,13 @@ BUS_FACT(assign_while_running, "IOEV-9 once assign has returned every write ring
 BUS_FACT(churn, "IOEV-9 while doorbells come and go each write either rings or comes out")
 {
 	pthread_t thread = start_hammer(bus);
-	int fd = kvm_new_eventfd();
+	int fd = eventfd_new();
 	u64 rung = 0, writes;
 	int i;
 
 	/* With one CPU the guest moves only while this thread sleeps. */
 	for (i = 0; i < 100 || !rung || !READ_ONCE(nr_guest_exits); i++) {
-		kvm_assign_ioeventfd(vm, fd, bus->addr, 4 * (i & 1), bus->flags);
+		ioeventfd_assign(vm, fd, bus->addr, 4 * (i & 1), bus->flags);
 		if (i & 2)
 			usleep(100);
 		deassign(bus, fd, 0, 4 * (i & 1));
@@ -1088,16 +1088,16 @@ static void share_eventfd(int fd, u32 flags)
 		bus = i & 1 ? &mmio : &pio;
 		addr = bus->addr + FAR + i / 2 * 8;
 		if (i & 2)
-			kvm_ioeventfd(vm, fd, addr, i & 4, 0, bus->flags | flags);
+			ioeventfd_ioctl(vm, fd, addr, i & 4, 0, bus->flags | flags);
 		else
-			kvm_ioeventfd(vm, fd, addr, 4, i, bus->flags | DATAMATCH | flags);
+			ioeventfd_ioctl(vm, fd, addr, 4, i, bus->flags | DATAMATCH | flags);
 	}
 }
 
 /* T-5: one of length 0 that is on two buses is still to be freed once. */
 FACT(vm_freed, "LIFE-1 an eventfd outlives a VM with 1000 doorbells for it, and serves another one")
 {
-	int fd = kvm_new_eventfd();
+	int fd = eventfd_new();
 	int i, j;
 
 	for (i = 0; i < 2; i++) {
@@ -1139,7 +1139,7 @@ static bool is_id_free(int id)
 	bool found = false;
 
 	for (i = 0; i < ARRAY_SIZE(fds); i++) {
-		fds[i] = kvm_new_eventfd();
+		fds[i] = eventfd_new();
 		found |= eventfd_id(fds[i]) == id;
 	}
 	while (i--)
@@ -1157,12 +1157,12 @@ static void check_references(bool deassign)
 
 	for (i = 0; i < 5; i++) {
 		boot_doorbell_guest();
-		fd = kvm_new_eventfd();
+		fd = eventfd_new();
 		id = eventfd_id(fd);
 		share_eventfd(fd, 0);
 
 		/* What fails takes none. */
-		TEST_ASSERT_ERRNO(__kvm_ioeventfd(vm, fd, MMIO_GPA + FAR + 8, 4, 0, 0), EEXIST);
+		TEST_ASSERT_ERRNO(__ioeventfd_ioctl(vm, fd, MMIO_GPA + FAR + 8, 4, 0, 0), EEXIST);
 		TEST_ASSERT_ERRNO(try(&mmio, fd, ANY(4), DEASSIGN), ENOENT);
 
 		if (deassign)
@@ -1192,13 +1192,13 @@ FACT(deassign_puts, "LIFE-2 doorbells that are deassigned give up their eventfd"
 FACT(pit_freed, "LIFE-3 a VM with a PIT without a speaker goes quietly")
 {
 	struct kvm_pit_config config = { };
-	int fd = kvm_new_eventfd();
+	int fd = eventfd_new();
 	int i;
 
 	for (i = 0; i < 3; i++) {
 		boot_doorbell_guest();
 		vm_ioctl(vm, KVM_CREATE_PIT2, &config);
-		kvm_assign_ioeventfd(vm, fd, 0x61, 0, PIO);
+		ioeventfd_assign(vm, fd, 0x61, 0, PIO);
 		must_ring(fd, OUT(0x61, 1, 1));
 		kvm_vm_free(vm);
 	}

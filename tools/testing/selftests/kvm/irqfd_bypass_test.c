@@ -215,22 +215,22 @@ SMOKE_FACT(irqfd_first, "T-10 a device's interrupt is posted by the route of its
 		must_have_reset();
 		must_be_over();
 	}
-	kvm_deassign_irqfd(vm, MSI_GSI, fd);
+	irqfd_deassign(vm, MSI_GSI, fd);
 	must_be_calls(0);
 }
 
 SMOKE_FACT(producer_first, "T-10 a device's interrupt is posted once an irqfd comes to it")
 {
-	int fd = kvm_new_eventfd();
+	int fd = eventfd_new();
 	int id, i;
 
 	start();
 	id = add_producer(fd, IRQ);
 	must_be_calls(0);
 	for (i = 0; i < 3; i++) {
-		kvm_assign_irqfd(vm, MSI_GSI, fd);
+		irqfd_assign(vm, MSI_GSI, fd);
 		must_have_posted(VECTOR);
-		kvm_deassign_irqfd(vm, MSI_GSI, fd);
+		irqfd_deassign(vm, MSI_GSI, fd);
 		must_have_reset();
 		must_be_over();
 	}
@@ -278,21 +278,21 @@ SMOKE_FACT(deassigned, "T-9 IRQFD-26 deassign un-posts, and nothing is posted af
 {
 	int id, fd = start_posted(&id);
 
-	kvm_deassign_irqfd(vm, MSI_GSI, fd);
+	irqfd_deassign(vm, MSI_GSI, fd);
 	must_have_reset();
 	must_be_over();
 
 	/* T-10: with another gsi, and back. */
 	set_route(MSI_ROUTE(OTHER_GSI, OTHER_VECTOR));
-	kvm_assign_irqfd(vm, OTHER_GSI, fd);
+	irqfd_assign(vm, OTHER_GSI, fd);
 	must_be_calls(1);
 	must_post(&calls[0], IRQ, OTHER_GSI, OTHER_VECTOR);
-	kvm_deassign_irqfd(vm, OTHER_GSI, fd);
+	irqfd_deassign(vm, OTHER_GSI, fd);
 	must_be_calls(1);
 	must_reset(&calls[0], IRQ, OTHER_GSI);
 	must_be_over();
 
-	kvm_assign_irqfd(vm, MSI_GSI, fd);
+	irqfd_assign(vm, MSI_GSI, fd);
 	must_have_posted(VECTOR);
 	end_producer(id);
 	must_have_reset();
@@ -302,9 +302,9 @@ FACT(not_deassigned, "IRQFD-25 deassign of another pair leaves the interrupt pos
 {
 	int id, fd = start_posted(&id);
 
-	kvm_deassign_irqfd(vm, OTHER_GSI, fd);
-	kvm_deassign_irqfd(vm, MSI_GSI, kvm_new_eventfd());
-	TEST_ASSERT_ERRNO(__kvm_irqfd(vm, MSI_GSI, fd, 0), EBUSY);
+	irqfd_deassign(vm, OTHER_GSI, fd);
+	irqfd_deassign(vm, MSI_GSI, eventfd_new());
+	TEST_ASSERT_ERRNO(__irqfd_ioctl(vm, MSI_GSI, fd, 0), EBUSY);
 	must_be_calls(0);
 	set_route(MSI_ROUTE(MSI_GSI, OTHER_VECTOR));
 	must_have_posted(OTHER_VECTOR);
@@ -370,12 +370,12 @@ FACT(two_vms, "T-9 T-10 the interrupt of an eventfd that moves to another VM mov
 	int id, fd = start_posted(&id);
 	struct kvm_vm *first = vm;
 
-	kvm_deassign_irqfd(vm, MSI_GSI, fd);
+	irqfd_deassign(vm, MSI_GSI, fd);
 	must_have_reset();
 
 	start();
 	set_route(MSI_ROUTE(MSI_GSI, OTHER_VECTOR));
-	kvm_assign_irqfd(vm, MSI_GSI, fd);
+	irqfd_assign(vm, MSI_GSI, fd);
 	must_have_posted(OTHER_VECTOR);
 
 	vm = first;
@@ -552,7 +552,7 @@ static void check_not_routed(u32 gsi)
 		must_post(&calls[0], IRQ, gsi, VECTOR);
 	}
 
-	kvm_deassign_irqfd(vm, gsi, fd);
+	irqfd_deassign(vm, gsi, fd);
 	must_be_calls(1);
 	must_reset(&calls[0], IRQ, gsi);
 	set_route(MSI_ROUTE(gsi & MAX_GSI, OTHER_VECTOR));
@@ -720,7 +720,7 @@ FACT(add_fails, "T-11 an interrupt that cannot be posted is never posted later o
 
 FACT(assign_fails, "T-11 an irqfd that cannot post is assigned all the same, and injects")
 {
-	int fd = kvm_new_eventfd();
+	int fd = eventfd_new();
 	int id, nr;
 
 	irte_fd();
@@ -728,7 +728,7 @@ FACT(assign_fails, "T-11 an irqfd that cannot post is assigned all the same, and
 	set_route(MSI_ROUTE(MSI_GSI, VECTOR));
 	id = add_producer(fd, IRQ);
 	irte_fail_next(IRQ, ENOMEM);
-	kvm_assign_irqfd(vm, MSI_GSI, fd);
+	irqfd_assign(vm, MSI_GSI, fd);
 	must_be_calls(1);
 	TEST_ASSERT_EQ(calls[0].ret, -ENOMEM);
 	must_inject(fd, VECTOR);
@@ -740,9 +740,9 @@ FACT(assign_fails, "T-11 an irqfd that cannot post is assigned all the same, and
 	must_inject(fd, OTHER_VECTOR);
 
 	/* KVM knows nothing of the device, so it has nothing to take back. */
-	kvm_deassign_irqfd(vm, MSI_GSI, fd);
+	irqfd_deassign(vm, MSI_GSI, fd);
 	must_be_over();
-	kvm_assign_irqfd(vm, MSI_GSI, fd);
+	irqfd_assign(vm, MSI_GSI, fd);
 	must_have_posted(VECTOR);
 	end_producer(id);
 	must_have_reset();
@@ -877,7 +877,7 @@ SMOKE_FACT(race_add_route, "T-29 ROUTE-2 a device that comes while routes change
 
 FACT(race_assign_route, "T-29 ROUTE-2 an irqfd that comes while routes change gets the last one")
 {
-	int fd = kvm_new_eventfd();
+	int fd = eventfd_new();
 	pthread_t thread;
 	int i, id;
 
@@ -887,10 +887,10 @@ FACT(race_assign_route, "T-29 ROUTE-2 an irqfd that comes while routes change ge
 	for (i = 0; i < RACE_ROUNDS; i++) {
 		thread = spawn(i % 4 ? change_route : change_route_twice, NULL);
 		jitter();
-		kvm_assign_irqfd(vm, MSI_GSI, fd);
+		irqfd_assign(vm, MSI_GSI, fd);
 		join(thread);
 		must_end_with_last_route();
-		kvm_deassign_irqfd(vm, MSI_GSI, fd);
+		irqfd_deassign(vm, MSI_GSI, fd);
 		must_have_reset();
 	}
 	end_producer(id);
@@ -926,7 +926,7 @@ FACT(race_end_route, "T-10 a device that goes while routes change leaves nothing
 
 FACT(race_deassign_route, "T-9 T-10 an irqfd that goes while routes change leaves nothing posted")
 {
-	int fd = kvm_new_eventfd();
+	int fd = eventfd_new();
 	pthread_t thread;
 	int i, id;
 
@@ -934,10 +934,10 @@ FACT(race_deassign_route, "T-9 T-10 an irqfd that goes while routes change leave
 	seed_race(4);
 	id = add_producer(fd, IRQ);
 	for (i = 0; i < RACE_ROUNDS; i++) {
-		kvm_assign_irqfd(vm, MSI_GSI, fd);
+		irqfd_assign(vm, MSI_GSI, fd);
 		thread = spawn(change_route, NULL);
 		jitter();
-		kvm_deassign_irqfd(vm, MSI_GSI, fd);
+		irqfd_deassign(vm, MSI_GSI, fd);
 		join(thread);
 		must_end_reset();
 	}
@@ -946,7 +946,7 @@ FACT(race_deassign_route, "T-9 T-10 an irqfd that goes while routes change leave
 
 static void *deassign(void *arg)
 {
-	kvm_deassign_irqfd(vm, MSI_GSI, *(int *)arg);
+	irqfd_deassign(vm, MSI_GSI, *(int *)arg);
 	return NULL;
 }
 
@@ -958,14 +958,14 @@ static void *close_fd(void *arg)
 
 FACT(race_add_deassign, "T-3 T-9 a device that comes while its irqfd goes is not left posted")
 {
-	int fd = kvm_new_eventfd();
+	int fd = eventfd_new();
 	pthread_t thread, router;
 	int i, id;
 
 	start();
 	seed_race(5);
 	for (i = 0; i < RACE_ROUNDS; i++) {
-		kvm_assign_irqfd(vm, MSI_GSI, fd);
+		irqfd_assign(vm, MSI_GSI, fd);
 		router = spawn(change_route, NULL);
 		thread = spawn(deassign, &fd);
 		jitter();
@@ -1007,11 +1007,11 @@ FACT(race_assign_close, "T-2 T-4 an eventfd that is closed amid assign is not le
 	start();
 	seed_race(7);
 	for (i = 0; i < RACE_ROUNDS; i++) {
-		fd = kvm_new_eventfd();
+		fd = eventfd_new();
 		id = add_producer(fd, IRQ);
 		thread = spawn(close_fd, &fd);
 		jitter();
-		if (__kvm_irqfd(vm, MSI_GSI, fd, 0))
+		if (__irqfd_ioctl(vm, MSI_GSI, fd, 0))
 			TEST_ASSERT_EQ(errno, EBADF);
 		join(thread);
 		end_producer(id);
@@ -1021,13 +1021,13 @@ FACT(race_assign_close, "T-2 T-4 an eventfd that is closed amid assign is not le
 
 static void *assign(void *arg)
 {
-	kvm_assign_irqfd(vm, MSI_GSI, *(int *)arg);
+	irqfd_assign(vm, MSI_GSI, *(int *)arg);
 	return NULL;
 }
 
 FACT(race_add_assign, "T-3 a device and an irqfd that come at once find each other, once")
 {
-	int fd = kvm_new_eventfd();
+	int fd = eventfd_new();
 	pthread_t thread;
 	int i, id;
 
@@ -1083,7 +1083,7 @@ FACT(device, "T-44 the recorder is one at a time, refuses nonsense, and leaves K
 	id = add_producer(fd, IRQ);
 	close(first);
 	set_route(MSI_ROUTE(MSI_GSI, OTHER_VECTOR));
-	kvm_deassign_irqfd(vm, MSI_GSI, fd);
+	irqfd_deassign(vm, MSI_GSI, fd);
 	end_producer(id);
 }
 

@@ -81,7 +81,7 @@ SMOKE_FACT(bad_pointer, "GEN-1 a bad pointer gets EFAULT, even without an irqchi
 
 static void ioctl_gets_eio(void)
 {
-	TEST_ASSERT_ERRNO(__kvm_irqfd(vm, MSI_GSI, kvm_new_eventfd(), 0), EIO);
+	TEST_ASSERT_ERRNO(__irqfd_ioctl(vm, MSI_GSI, eventfd_new(), 0), EIO);
 	TEST_ASSERT_ERRNO(ioctl(vm->fd, KVM_IRQFD, NULL), EIO);
 }
 
@@ -97,7 +97,7 @@ FACT(padding, "GEN-3 GEN-4 padding may hold anything and the struct is only read
 
 	create_vm_with_irqchip();
 	memset(&arg, 0xa5, sizeof(arg));
-	arg.fd = kvm_new_eventfd();
+	arg.fd = eventfd_new();
 	arg.flags = 0;
 	memcpy(&copy, &arg, sizeof(arg));
 	vm_ioctl(vm, KVM_IRQFD, &arg);
@@ -115,32 +115,32 @@ FACT(unknown_flags, "IRQFD-1 unknown flags get EINVAL, even for a bad fd, even w
 
 	create_vm_with_irqchip();
 	for (bit = 2; bit < 32; bit++) {
-		TEST_ASSERT_ERRNO(__kvm_irqfd(vm, MSI_GSI, -1, 1u << bit), EINVAL);
-		TEST_ASSERT_ERRNO(__kvm_irqfd(vm, MSI_GSI, -1, 1u << bit | DEASSIGN), EINVAL);
+		TEST_ASSERT_ERRNO(__irqfd_ioctl(vm, MSI_GSI, -1, 1u << bit), EINVAL);
+		TEST_ASSERT_ERRNO(__irqfd_ioctl(vm, MSI_GSI, -1, 1u << bit | DEASSIGN), EINVAL);
 	}
 }
 
 FACT(no_irqchip, "IRQFD-2 assign without an irqchip gets EINVAL, even for a bad fd")
 {
 	vm = vm_create_barebones();
-	TEST_ASSERT_ERRNO(__kvm_irqfd(vm, MSI_GSI, kvm_new_eventfd(), 0), EINVAL);
-	TEST_ASSERT_ERRNO(__kvm_irqfd(vm, MSI_GSI, -1, 0), EINVAL);
+	TEST_ASSERT_ERRNO(__irqfd_ioctl(vm, MSI_GSI, eventfd_new(), 0), EINVAL);
+	TEST_ASSERT_ERRNO(__irqfd_ioctl(vm, MSI_GSI, -1, 0), EINVAL);
 }
 
 FACT(deassign_no_irqchip, "IRQFD-25 deassign needs no irqchip")
 {
 	vm = vm_create_barebones();
-	kvm_deassign_irqfd(vm, MSI_GSI, kvm_new_eventfd());
-	TEST_ASSERT_ERRNO(__kvm_irqfd(vm, MSI_GSI, -1, DEASSIGN), EBADF);
+	irqfd_deassign(vm, MSI_GSI, eventfd_new());
+	TEST_ASSERT_ERRNO(__irqfd_ioctl(vm, MSI_GSI, -1, DEASSIGN), EBADF);
 }
 
 FACT(split_resample, "IRQFD-3 RESAMPLE with a split irqchip gets EINVAL, even for a bad fd")
 {
 	vm = vm_create_barebones();
 	vm_enable_cap(vm, KVM_CAP_SPLIT_IRQCHIP, 24);
-	TEST_ASSERT_ERRNO(__kvm_assign_resample_irqfd(vm, MSI_GSI, kvm_new_eventfd(),
-						      kvm_new_eventfd()), EINVAL);
-	TEST_ASSERT_ERRNO(__kvm_assign_resample_irqfd(vm, MSI_GSI, -1, -1), EINVAL);
+	TEST_ASSERT_ERRNO(__irqfd_assign_resample(vm, MSI_GSI, eventfd_new(),
+						  eventfd_new()), EINVAL);
+	TEST_ASSERT_ERRNO(__irqfd_assign_resample(vm, MSI_GSI, -1, -1), EINVAL);
 }
 
 /* There is no guest: it is enough that the APIC accepts interrupts. */
@@ -157,38 +157,38 @@ FACT(split_msi, "IRQFD-3 with a split irqchip an irqfd injects MSIs")
 
 FACT(bad_fd, "IRQFD-5 a closed fd gets EBADF and a file of another kind EINVAL")
 {
-	int closed = kvm_new_eventfd();
+	int closed = eventfd_new();
 
 	create_vm_with_irqchip();
 	close(closed);
-	TEST_ASSERT_ERRNO(__kvm_irqfd(vm, MSI_GSI, -1, 0), EBADF);
-	TEST_ASSERT_ERRNO(__kvm_irqfd(vm, MSI_GSI, closed, 0), EBADF);
-	TEST_ASSERT_ERRNO(__kvm_irqfd(vm, MSI_GSI, new_pipe(), 0), EINVAL);
-	TEST_ASSERT_ERRNO(__kvm_irqfd(vm, MSI_GSI, vm->fd, 0), EINVAL);
-	TEST_ASSERT_ERRNO(__kvm_irqfd(vm, MSI_GSI, -1, DEASSIGN), EBADF);
-	TEST_ASSERT_ERRNO(__kvm_irqfd(vm, MSI_GSI, new_pipe(), DEASSIGN), EINVAL);
+	TEST_ASSERT_ERRNO(__irqfd_ioctl(vm, MSI_GSI, -1, 0), EBADF);
+	TEST_ASSERT_ERRNO(__irqfd_ioctl(vm, MSI_GSI, closed, 0), EBADF);
+	TEST_ASSERT_ERRNO(__irqfd_ioctl(vm, MSI_GSI, new_pipe(), 0), EINVAL);
+	TEST_ASSERT_ERRNO(__irqfd_ioctl(vm, MSI_GSI, vm->fd, 0), EINVAL);
+	TEST_ASSERT_ERRNO(__irqfd_ioctl(vm, MSI_GSI, -1, DEASSIGN), EBADF);
+	TEST_ASSERT_ERRNO(__irqfd_ioctl(vm, MSI_GSI, new_pipe(), DEASSIGN), EINVAL);
 }
 
 FACT(bad_resamplefd, "IRQFD-5 so does resamplefd, after the trigger and before EBUSY")
 {
-	int fd = kvm_new_eventfd(), busy;
+	int fd = eventfd_new(), busy;
 
 	create_vm_with_irqchip();
-	TEST_ASSERT_ERRNO(__kvm_assign_resample_irqfd(vm, IOAPIC_GSI, fd, -1), EBADF);
-	TEST_ASSERT_ERRNO(__kvm_assign_resample_irqfd(vm, IOAPIC_GSI, fd, new_pipe()), EINVAL);
-	TEST_ASSERT_ERRNO(__kvm_assign_resample_irqfd(vm, IOAPIC_GSI, new_pipe(), -1), EINVAL);
-	TEST_ASSERT_ERRNO(__kvm_assign_resample_irqfd(vm, IOAPIC_GSI, -1, new_pipe()), EBADF);
+	TEST_ASSERT_ERRNO(__irqfd_assign_resample(vm, IOAPIC_GSI, fd, -1), EBADF);
+	TEST_ASSERT_ERRNO(__irqfd_assign_resample(vm, IOAPIC_GSI, fd, new_pipe()), EINVAL);
+	TEST_ASSERT_ERRNO(__irqfd_assign_resample(vm, IOAPIC_GSI, new_pipe(), -1), EINVAL);
+	TEST_ASSERT_ERRNO(__irqfd_assign_resample(vm, IOAPIC_GSI, -1, new_pipe()), EBADF);
 
 	busy = new_irqfd(IOAPIC_GSI);
-	TEST_ASSERT_ERRNO(__kvm_assign_resample_irqfd(vm, IOAPIC_GSI, busy, -1), EBADF);
+	TEST_ASSERT_ERRNO(__irqfd_assign_resample(vm, IOAPIC_GSI, busy, -1), EBADF);
 
 	/* None of the failures has left anything behind. */
-	kvm_assign_irqfd(vm, IOAPIC_GSI, fd);
+	irqfd_assign(vm, IOAPIC_GSI, fd);
 }
 
 FACT(resamplefd_ignored, "IRQFD-6 resamplefd is not looked at without RESAMPLE")
 {
-	struct kvm_irqfd irqfd = { .fd = kvm_new_eventfd(), .gsi = MSI_GSI };
+	struct kvm_irqfd irqfd = { .fd = eventfd_new(), .gsi = MSI_GSI };
 
 	create_vm_with_irqchip();
 	irqfd.resamplefd = new_pipe();
@@ -205,43 +205,43 @@ FACT(any_gsi, "IRQFD-7 any gsi is accepted, routed or not")
 		fd = new_irqfd(gsis[i]);
 		eventfd_signal(fd);
 		TEST_ASSERT_EQ(eventfd_take(fd), 0);
-		kvm_deassign_irqfd(vm, gsis[i], fd);
-		kvm_assign_resample_irqfd(vm, gsis[i], fd, kvm_new_eventfd());
+		irqfd_deassign(vm, gsis[i], fd);
+		irqfd_assign_resample(vm, gsis[i], fd, eventfd_new());
 		eventfd_signal(fd);
 	}
 }
 
 SMOKE_FACT(busy, "IRQFD-8 an eventfd in use, or its dup(), gets EBUSY, whatever the gsi and flags")
 {
-	int fd, resamplefd = kvm_new_eventfd();
+	int fd, resamplefd = eventfd_new();
 
 	create_vm_with_irqchip();
 	fd = new_irqfd(MSI_GSI);
-	TEST_ASSERT_ERRNO(__kvm_irqfd(vm, MSI_GSI, fd, 0), EBUSY);
-	TEST_ASSERT_ERRNO(__kvm_irqfd(vm, IOAPIC_GSI, fd, 0), EBUSY);
-	TEST_ASSERT_ERRNO(__kvm_irqfd(vm, IOAPIC_GSI, dup(fd), 0), EBUSY);
-	TEST_ASSERT_ERRNO(__kvm_assign_resample_irqfd(vm, IOAPIC_GSI, fd, resamplefd), EBUSY);
+	TEST_ASSERT_ERRNO(__irqfd_ioctl(vm, MSI_GSI, fd, 0), EBUSY);
+	TEST_ASSERT_ERRNO(__irqfd_ioctl(vm, IOAPIC_GSI, fd, 0), EBUSY);
+	TEST_ASSERT_ERRNO(__irqfd_ioctl(vm, IOAPIC_GSI, dup(fd), 0), EBUSY);
+	TEST_ASSERT_ERRNO(__irqfd_assign_resample(vm, IOAPIC_GSI, fd, resamplefd), EBUSY);
 }
 
 FACT(busy_binding_works, "IRQFD-8 the binding that was there first works on after EBUSY")
 {
 	int fd = boot_with_msi();
 
-	TEST_ASSERT_ERRNO(__kvm_irqfd(vm, IOAPIC_GSI, fd, 0), EBUSY);
+	TEST_ASSERT_ERRNO(__irqfd_ioctl(vm, IOAPIC_GSI, fd, 0), EBUSY);
 	must_inject(fd, VECTOR);
-	kvm_deassign_irqfd(vm, IOAPIC_GSI, fd);
+	irqfd_deassign(vm, IOAPIC_GSI, fd);
 	must_inject(fd, VECTOR);
 	TEST_ASSERT_EQ(irqs_taken(VECTOR), 2);
 }
 
 FACT(busy_leaves_no_resampler, "IRQFD-8 EBUSY with RESAMPLE leaves no resampler behind")
 {
-	int fd, resamplefd = kvm_new_eventfd();
+	int fd, resamplefd = eventfd_new();
 
 	boot();
 	program_pin(IOAPIC_GSI, VECTOR, EDGE);
 	fd = new_irqfd(IOAPIC_GSI);
-	TEST_ASSERT_ERRNO(__kvm_assign_resample_irqfd(vm, IOAPIC_GSI, fd, resamplefd), EBUSY);
+	TEST_ASSERT_ERRNO(__irqfd_assign_resample(vm, IOAPIC_GSI, fd, resamplefd), EBUSY);
 	pulse_line(IOAPIC_GSI);
 	take_irqs();
 	TEST_ASSERT_EQ(irqs_taken(VECTOR), 1);
@@ -489,11 +489,11 @@ FACT(one_gsi, "IRQFD-9 several eventfds on one gsi each inject")
 
 	fds[0] = boot_with_msi();
 	fds[1] = new_irqfd(MSI_GSI);
-	fds[2] = kvm_new_eventfd();
-	kvm_assign_resample_irqfd(vm, MSI_GSI, fds[2], kvm_new_eventfd());
+	fds[2] = eventfd_new();
+	irqfd_assign_resample(vm, MSI_GSI, fds[2], eventfd_new());
 	for (i = 0; i < 6; i++)
 		must_inject(fds[i % 3], VECTOR);
-	kvm_deassign_irqfd(vm, MSI_GSI, fds[0]);
+	irqfd_deassign(vm, MSI_GSI, fds[0]);
 	must_inject(fds[1], VECTOR);
 	TEST_ASSERT_EQ(irqs_taken(VECTOR), 7);
 }
@@ -511,7 +511,7 @@ FACT(value, "IRQFD-13 write(5) injects once")
 FACT(write_zero, "IRQFD-14 write(0) injects too and leaves the counter alone")
 {
 	int fd = boot_with_msi();
-	int semaphore = __kvm_new_eventfd(0, EFD_SEMAPHORE);
+	int semaphore = __eventfd_new(0, EFD_SEMAPHORE);
 
 	eventfd_add(fd, 0);
 	TEST_ASSERT(in_irr(vcpu, VECTOR), "write(0) did not inject");
@@ -519,7 +519,7 @@ FACT(write_zero, "IRQFD-14 write(0) injects too and leaves the counter alone")
 	TEST_ASSERT_EQ(eventfd_take(fd), 0);
 
 	/* T-26: taking 1 off a counter of 0 must not make it huge. */
-	kvm_assign_irqfd(vm, MSI_GSI, semaphore);
+	irqfd_assign(vm, MSI_GSI, semaphore);
 	eventfd_add(semaphore, 0);
 	TEST_ASSERT(in_irr(vcpu, VECTOR), "write(0) did not inject");
 	TEST_ASSERT_EQ(eventfd_take(semaphore), 0);
@@ -566,18 +566,18 @@ SMOKE_FACT(consumed, "IRQFD-15 KVM consumes the signal: neither read() nor poll(
 
 FACT(semaphore, "IRQFD-16 of a semaphore KVM takes 1 and leaves the rest, which injects nothing")
 {
-	int fd = __kvm_new_eventfd(0, EFD_SEMAPHORE);
+	int fd = __eventfd_new(0, EFD_SEMAPHORE);
 
 	boot();
 	set_route(MSI_ROUTE(MSI_GSI, VECTOR));
-	kvm_assign_irqfd(vm, MSI_GSI, fd);
+	irqfd_assign(vm, MSI_GSI, fd);
 	eventfd_add(fd, 3);
 	take_irqs();
 	TEST_ASSERT_EQ(irqs_taken(VECTOR), 1);
 	TEST_ASSERT_EQ(eventfd_take(fd), 1);
 	TEST_ASSERT_EQ(eventfd_take(fd), 1);
 	TEST_ASSERT_EQ(eventfd_take(fd), 0);
-	kvm_deassign_irqfd(vm, MSI_GSI, fd);
+	irqfd_deassign(vm, MSI_GSI, fd);
 	take_irqs();
 	TEST_ASSERT_EQ(irqs_taken(VECTOR), 1);
 }
@@ -585,31 +585,31 @@ FACT(semaphore, "IRQFD-16 of a semaphore KVM takes 1 and leaves the rest, which 
 /* Deassign leaves nothing on its way, so what was not injected never will be. */
 FACT(presignalled, "IRQFD-19 an eventfd signalled before assign injects once and keeps its count")
 {
-	int fd = __kvm_new_eventfd(5, 0);
+	int fd = __eventfd_new(5, 0);
 
 	boot();
 	set_route(MSI_ROUTE(MSI_GSI, VECTOR));
-	kvm_assign_irqfd(vm, MSI_GSI, fd);
+	irqfd_assign(vm, MSI_GSI, fd);
 	wait_until(in_irr(vcpu, VECTOR));
 	take_irqs();
 	TEST_ASSERT_EQ(eventfd_take(fd), 5);
-	kvm_deassign_irqfd(vm, MSI_GSI, fd);
+	irqfd_deassign(vm, MSI_GSI, fd);
 	take_irqs();
 	TEST_ASSERT_EQ(irqs_taken(VECTOR), 1);
 }
 
 FACT(presignalled_drained, "IRQFD-19 the next signal takes the old count along and injects once")
 {
-	int fd = __kvm_new_eventfd(5, 0);
+	int fd = __eventfd_new(5, 0);
 
 	boot();
 	set_route(MSI_ROUTE(MSI_GSI, VECTOR));
-	kvm_assign_irqfd(vm, MSI_GSI, fd);
+	irqfd_assign(vm, MSI_GSI, fd);
 	wait_until(in_irr(vcpu, VECTOR));
 	take_irqs();
 	must_inject(fd, VECTOR);
 	TEST_ASSERT_EQ(eventfd_take(fd), 0);
-	kvm_deassign_irqfd(vm, MSI_GSI, fd);
+	irqfd_deassign(vm, MSI_GSI, fd);
 	take_irqs();
 	TEST_ASSERT_EQ(irqs_taken(VECTOR), 2);
 }
@@ -619,7 +619,7 @@ SMOKE_FACT(loopback, "IRQFD-11 a doorbell on the irqfd's eventfd interrupts the 
 	int fd = boot_with_msi();
 	int i;
 
-	kvm_assign_ioeventfd(vm, fd, DOORBELL_PORT, 1, KVM_IOEVENTFD_FLAG_PIO);
+	ioeventfd_assign(vm, fd, DOORBELL_PORT, 1, KVM_IOEVENTFD_FLAG_PIO);
 	for (i = 1; i <= 5; i++) {
 		TEST_ASSERT_EQ(run_in_guest(guest_kick, 0, 0, 0), 0);
 		TEST_ASSERT(in_irr(vcpu, VECTOR), "The doorbell did not interrupt");
@@ -642,9 +642,9 @@ FACT(unrouted, "IRQFD-7 a signal to a gsi without a route is consumed and lost")
 	TEST_ASSERT_EQ(eventfd_take(fd), 0);
 
 	/* Once deassign returns nothing of it is left for a later route. */
-	kvm_deassign_irqfd(vm, UNROUTED_GSI, fd);
+	irqfd_deassign(vm, UNROUTED_GSI, fd);
 	set_route(MSI_ROUTE(UNROUTED_GSI, VECTOR));
-	kvm_assign_irqfd(vm, UNROUTED_GSI, fd);
+	irqfd_assign(vm, UNROUTED_GSI, fd);
 	TEST_ASSERT(irr_is_empty(vcpu), "The signal was kept");
 }
 
@@ -698,10 +698,10 @@ FACT(route_removed, "ROUTE-2 without its route the gsi drops signals, and works 
 	remove_routes();
 	eventfd_signal(fd);
 	TEST_ASSERT_EQ(eventfd_take(fd), 0);
-	kvm_deassign_irqfd(vm, MSI_GSI, fd);
+	irqfd_deassign(vm, MSI_GSI, fd);
 	TEST_ASSERT(irr_is_empty(vcpu), "A gsi without a route injected");
 
-	kvm_assign_irqfd(vm, MSI_GSI, fd);
+	irqfd_assign(vm, MSI_GSI, fd);
 	set_route(MSI_ROUTE(MSI_GSI, VECTOR));
 	must_inject(fd, VECTOR);
 }
@@ -714,28 +714,28 @@ SMOKE_FACT(deassigned, "IRQFD-26 after deassign a signal injects nothing and sta
 	int fd = boot_with_msi();
 
 	must_inject(fd, VECTOR);
-	kvm_deassign_irqfd(vm, MSI_GSI, fd);
+	irqfd_deassign(vm, MSI_GSI, fd);
 	eventfd_add(fd, 3);
 	TEST_ASSERT(irr_is_empty(vcpu), "A deassigned irqfd injected");
 	TEST_ASSERT_EQ(eventfd_poll(fd), POLLIN);
 	TEST_ASSERT_EQ(eventfd_take(fd), 3);
 
-	kvm_assign_irqfd(vm, MSI_GSI, fd);
+	irqfd_assign(vm, MSI_GSI, fd);
 	must_inject(fd, VECTOR);
 }
 
 FACT(deassign_drains, "IRQFD-27 deassign drains the counter, of a semaphore 1")
 {
-	int fd = __kvm_new_eventfd(5, 0);
-	int semaphore = __kvm_new_eventfd(3, EFD_SEMAPHORE);
+	int fd = __eventfd_new(5, 0);
+	int semaphore = __eventfd_new(3, EFD_SEMAPHORE);
 
 	create_vm_with_irqchip();
-	kvm_assign_irqfd(vm, MSI_GSI, fd);
-	kvm_deassign_irqfd(vm, MSI_GSI, fd);
+	irqfd_assign(vm, MSI_GSI, fd);
+	irqfd_deassign(vm, MSI_GSI, fd);
 	TEST_ASSERT_EQ(eventfd_take(fd), 0);
 
-	kvm_assign_irqfd(vm, MSI_GSI, semaphore);
-	kvm_deassign_irqfd(vm, MSI_GSI, semaphore);
+	irqfd_assign(vm, MSI_GSI, semaphore);
+	irqfd_deassign(vm, MSI_GSI, semaphore);
 	TEST_ASSERT_EQ(eventfd_take(semaphore), 1);
 	TEST_ASSERT_EQ(eventfd_take(semaphore), 1);
 	TEST_ASSERT_EQ(eventfd_take(semaphore), 0);
@@ -745,12 +745,12 @@ FACT(deassign_drains, "IRQFD-27 deassign drains the counter, of a semaphore 1")
 FACT(deassign_unknown, "IRQFD-25 deassign of an unknown pair succeeds and changes nothing")
 {
 	int fd = boot_with_msi();
-	int unknown = __kvm_new_eventfd(5, 0);
+	int unknown = __eventfd_new(5, 0);
 
-	kvm_deassign_irqfd(vm, MSI_GSI, unknown);
+	irqfd_deassign(vm, MSI_GSI, unknown);
 	TEST_ASSERT_EQ(eventfd_take(unknown), 5);
-	kvm_deassign_irqfd(vm, MSI_GSI + 1, fd);
-	TEST_ASSERT_ERRNO(__kvm_irqfd(vm, MSI_GSI, fd, 0), EBUSY);
+	irqfd_deassign(vm, MSI_GSI + 1, fd);
+	TEST_ASSERT_ERRNO(__irqfd_ioctl(vm, MSI_GSI, fd, 0), EBUSY);
 	must_inject(fd, VECTOR);
 }
 
@@ -760,7 +760,7 @@ FACT(deassign_other_vm, "IRQFD-25 deassign from another VM succeeds and changes 
 	struct kvm_vm *other = vm_create_barebones();
 
 	vm_create_irqchip(other);
-	kvm_deassign_irqfd(other, MSI_GSI, fd);
+	irqfd_deassign(other, MSI_GSI, fd);
 	must_inject(fd, VECTOR);
 }
 
@@ -768,20 +768,20 @@ FACT(deassign_resample_bit, "IRQFD-25 deassign looks at neither RESAMPLE nor res
 {
 	int fd = boot_with_msi();
 
-	kvm_irqfd(vm, MSI_GSI, fd, DEASSIGN | RESAMPLE);
+	irqfd_ioctl(vm, MSI_GSI, fd, DEASSIGN | RESAMPLE);
 	eventfd_signal(fd);
 	TEST_ASSERT(irr_is_empty(vcpu), "The irqfd is still there");
 
-	kvm_assign_resample_irqfd(vm, MSI_GSI, fd, kvm_new_eventfd());
-	kvm_deassign_irqfd(vm, MSI_GSI, fd);
-	kvm_assign_irqfd(vm, MSI_GSI, fd);
+	irqfd_assign_resample(vm, MSI_GSI, fd, eventfd_new());
+	irqfd_deassign(vm, MSI_GSI, fd);
+	irqfd_assign(vm, MSI_GSI, fd);
 }
 
 FACT(dup_deassigns, "GEN-6 a dup()ed fd is the same eventfd for deassign")
 {
 	int fd = boot_with_msi();
 
-	kvm_deassign_irqfd(vm, MSI_GSI, dup(fd));
+	irqfd_deassign(vm, MSI_GSI, dup(fd));
 	eventfd_signal(fd);
 	TEST_ASSERT_EQ(eventfd_take(fd), 1);
 	TEST_ASSERT(irr_is_empty(vcpu), "The irqfd is still there");
@@ -792,7 +792,7 @@ FACT(deassign_keeps_latched, "IRQFD-26 what the APIC has latched stays pending o
 	int fd = boot_with_msi();
 
 	eventfd_signal(fd);
-	kvm_deassign_irqfd(vm, MSI_GSI, fd);
+	irqfd_deassign(vm, MSI_GSI, fd);
 	take_irqs();
 	TEST_ASSERT_EQ(irqs_taken(VECTOR), 1);
 }
@@ -805,11 +805,11 @@ FACT(deassign_flushes, "IRQFD-26 what a signal has queued is injected when deass
 	boot();
 	program_pin(IOAPIC_GSI, VECTOR, EDGE);
 	run_in_guest(guest_write_ioapic, 0x11 + 2 * IOAPIC_GSI, 0xff << 24, 0);
-	fd = kvm_new_eventfd();
+	fd = eventfd_new();
 	for (i = 1; i <= 50; i++) {
-		kvm_assign_irqfd(vm, IOAPIC_GSI, fd);
+		irqfd_assign(vm, IOAPIC_GSI, fd);
 		eventfd_signal(fd);
-		kvm_deassign_irqfd(vm, IOAPIC_GSI, fd);
+		irqfd_deassign(vm, IOAPIC_GSI, fd);
 		TEST_ASSERT(in_irr(vcpu, VECTOR), "It was not injected");
 		take_irqs();
 		usleep(1000);
@@ -822,15 +822,15 @@ FACT(deassign_flushes, "IRQFD-26 what a signal has queued is injected when deass
 /* Signals without a pause, from another thread. */
 static void check_deassign_under_fire(u32 gsi)
 {
-	int fd = kvm_new_eventfd();
+	int fd = eventfd_new();
 	pthread_t thread;
 	int i;
 
 	thread = spawn(keep_signalling, &fd);
 	for (i = 0; i < 20; i++) {
-		kvm_assign_irqfd(vm, gsi, fd);
+		irqfd_assign(vm, gsi, fd);
 		wait_until(in_irr(vcpu, VECTOR));
-		kvm_deassign_irqfd(vm, gsi, fd);
+		irqfd_deassign(vm, gsi, fd);
 		take_irqs();
 		TEST_ASSERT(irr_is_empty(vcpu), "Injected after deassign");
 		eventfd_take(fd);
@@ -860,9 +860,9 @@ static void assign_and_deassign(int fd)
 	int i, ret;
 
 	for (i = 0; i < 100; i++) {
-		ret = __kvm_irqfd(vm, MSI_GSI, fd, 0);
+		ret = __irqfd_ioctl(vm, MSI_GSI, fd, 0);
 		TEST_ASSERT(!ret || errno == EBUSY, "Assign got errno %d", errno);
-		kvm_deassign_irqfd(vm, MSI_GSI, fd);
+		irqfd_deassign(vm, MSI_GSI, fd);
 	}
 }
 
@@ -874,14 +874,14 @@ static void *antagonist(void *arg)
 
 FACT(two_threads, "IRQFD-32 two threads assigning and deassigning one pair get 0 or EBUSY")
 {
-	int fd = kvm_new_eventfd();
+	int fd = eventfd_new();
 	pthread_t thread;
 
 	create_vm_with_irqchip();
 	thread = spawn(antagonist, &fd);
 	assign_and_deassign(fd);
 	join(thread);
-	kvm_assign_irqfd(vm, MSI_GSI, fd);
+	irqfd_assign(vm, MSI_GSI, fd);
 }
 
 FACT(dup_keeps, "IRQFD-28 a dup()ed fd keeps the irqfd when the other is closed")
@@ -891,8 +891,8 @@ FACT(dup_keeps, "IRQFD-28 a dup()ed fd keeps the irqfd when the other is closed"
 
 	close(fd);
 	must_inject(copy, VECTOR);
-	TEST_ASSERT_ERRNO(__kvm_irqfd(vm, MSI_GSI, fd, DEASSIGN), EBADF);
-	TEST_ASSERT_ERRNO(__kvm_irqfd(vm, MSI_GSI, copy, 0), EBUSY);
+	TEST_ASSERT_ERRNO(__irqfd_ioctl(vm, MSI_GSI, fd, DEASSIGN), EBADF);
+	TEST_ASSERT_ERRNO(__irqfd_ioctl(vm, MSI_GSI, copy, 0), EBUSY);
 }
 
 FACT(signal_then_close, "IRQFD-28 a signal right before close() is delivered")
@@ -920,7 +920,7 @@ SMOKE_FACT(closed, "IRQFD-28 closing the last fd of the eventfd detaches the irq
 	int fd = boot_with_msi();
 	int quiet;
 
-	kvm_assign_ioeventfd(vm, fd, DOORBELL_PORT, 1, KVM_IOEVENTFD_FLAG_PIO);
+	ioeventfd_assign(vm, fd, DOORBELL_PORT, 1, KVM_IOEVENTFD_FLAG_PIO);
 	close(fd);
 
 	for (quiet = 0; quiet < 10; quiet++) {
@@ -954,8 +954,8 @@ SMOKE_FACT(vm_closed, "IRQFD-30 closing the VM's fd detaches, though a vCPU is l
 		fds[i] = new_irqfd(MSI_GSI);
 
 	/* One of each kind. */
-	kvm_deassign_irqfd(vm, MSI_GSI, fds[1]);
-	kvm_assign_resample_irqfd(vm, IOAPIC_GSI, fds[1], kvm_new_eventfd());
+	irqfd_deassign(vm, MSI_GSI, fds[1]);
+	irqfd_assign_resample(vm, IOAPIC_GSI, fds[1], eventfd_new());
 
 	close(vm->fd);
 	for (i = 0; i < ARRAY_SIZE(fds); i++) {
@@ -970,17 +970,17 @@ FACT(next_vm, "IRQFD-26 after deassign, or the end of its VM, an eventfd can ser
 	int fd = boot_with_msi();
 	struct kvm_vcpu *first = vcpu;
 
-	kvm_deassign_irqfd(vm, MSI_GSI, fd);
+	irqfd_deassign(vm, MSI_GSI, fd);
 	boot();
 	set_route(MSI_ROUTE(MSI_GSI, VECTOR));
-	kvm_assign_irqfd(vm, MSI_GSI, fd);
+	irqfd_assign(vm, MSI_GSI, fd);
 	must_inject(fd, VECTOR);
 	TEST_ASSERT(irr_is_empty(first), "The first VM got it too");
 
 	kvm_vm_free(vm);
 	boot();
 	set_route(MSI_ROUTE(MSI_GSI, VECTOR));
-	kvm_assign_irqfd(vm, MSI_GSI, fd);
+	irqfd_assign(vm, MSI_GSI, fd);
 	must_inject(fd, VECTOR);
 }
 
@@ -992,7 +992,7 @@ FACT(two_vms, "IRQFD-10 of two VMs on one eventfd the first is signalled; the se
 
 	boot();
 	set_route(MSI_ROUTE(MSI_GSI, VECTOR));
-	if (__kvm_irqfd(vm, MSI_GSI, fd, 0))
+	if (__irqfd_ioctl(vm, MSI_GSI, fd, 0))
 		TEST_ASSERT_EQ(errno, EBUSY);
 
 	eventfd_signal(fd);

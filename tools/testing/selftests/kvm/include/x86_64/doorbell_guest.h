@@ -140,24 +140,24 @@ static inline void must_exit(struct guest_access a)
 
 static inline int assign(const struct bus *bus, u64 offset, u32 len)
 {
-	int fd = kvm_new_eventfd();
+	int fd = eventfd_new();
 
-	kvm_assign_ioeventfd(vm, fd, bus->addr + offset, len, bus->flags);
+	ioeventfd_assign(vm, fd, bus->addr + offset, len, bus->flags);
 	return fd;
 }
 
 static inline void deassign(const struct bus *bus, int fd, u64 offset, u32 len)
 {
-	kvm_deassign_ioeventfd(vm, fd, bus->addr + offset, len, bus->flags);
+	ioeventfd_deassign(vm, fd, bus->addr + offset, len, bus->flags);
 }
 
 static inline int assign_value(const struct bus *bus, u64 offset, u32 len,
 			       u64 value)
 {
-	int fd = kvm_new_eventfd();
+	int fd = eventfd_new();
 
-	kvm_ioeventfd(vm, fd, bus->addr + offset, len, value,
-		      bus->flags | KVM_IOEVENTFD_FLAG_DATAMATCH);
+	ioeventfd_ioctl(vm, fd, bus->addr + offset, len, value,
+			bus->flags | KVM_IOEVENTFD_FLAG_DATAMATCH);
 	return fd;
 }
 

@@ -312,9 +312,9 @@ static inline void remove_routes(void)
 
 static inline int new_irqfd(u32 gsi)
 {
-	int fd = kvm_new_eventfd();
+	int fd = eventfd_new();
 
-	kvm_assign_irqfd(vm, gsi, fd);
+	irqfd_assign(vm, gsi, fd);
 	return fd;
 }
 
