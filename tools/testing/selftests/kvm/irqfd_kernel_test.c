@@ -110,7 +110,7 @@ CONTEXT_FACT(resample, "IRQFD-13 IRQFD-33 a signal raises a line until the EOI")
 	}
 }
 
-/* write(5) is one wake-up and leaves 4, see irqfd_test. */
+/* write(5) is one wake-up and leaves 4, see irqfd_signal_test. */
 CONTEXT_FACT(semaphore, "IRQFD-13 IRQFD-16 N signals are N wake-ups, each takes 1 of a semaphore")
 {
 	int fd = __eventfd_new(0, EFD_SEMAPHORE);
