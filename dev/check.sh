@@ -122,7 +122,7 @@ abi=$(names $(our_tests | grep -v -e _race_test -e _bypass_))
 # shellcheck disable=SC2046
 races=$(names $(our_tests | grep _race_test | grep -v _bypass_))
 # shellcheck disable=SC2046
-smoke=$(names $(cd "$top/tools/testing/selftests/kvm" && grep -l '^SMOKE_FACT' ./*_test.c | sed 's/\.c$//'))
+smoke=$(names $(cd "$top/tools/testing/selftests/kvm" && grep -lE '^(BUS_)?SMOKE_FACT' ./*_test.c | sed 's/\.c$//'))
 if [ -n "${DEBUG-}" ]; then
 	limit=14400
 	machine svm ours 7200 "$ours" "$theirs" "$smoke"
