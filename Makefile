@@ -41,7 +41,7 @@ help:
 #: LINUX_SRC=...  kernel source, a tar file or a directory, instead of Debian's package
 #:
 #: In the guest the selftests are in /tmp/tests:
-#:     make guest CMD=/tmp/tests/irqfd_test
+#:     make guest CMD=/tmp/tests/irqfd_signal_test
 
 setup:
 	dev/setup.sh

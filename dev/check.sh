@@ -118,13 +118,15 @@ ours=$(names $(our_tests))
 # shellcheck disable=SC2086
 theirs=$(names $stock_tests)
 # shellcheck disable=SC2046
-abi=$(names $(our_tests | grep -v -e eventfd_race_test -e irqfd_bypass_test))
+abi=$(names $(our_tests | grep -v -e _race_test -e _bypass_))
 # shellcheck disable=SC2046
-smoke=$(names $(cd "$top/tools/testing/selftests/kvm" && grep -l '^SMOKE_FACT' ./*_test.c | sed 's/\.c$//'))
+races=$(names $(our_tests | grep _race_test | grep -v _bypass_))
+# shellcheck disable=SC2046
+smoke=$(names $(cd "$top/tools/testing/selftests/kvm" && grep -lE '^(BUS_)?SMOKE_FACT' ./*_test.c | sed 's/\.c$//'))
 if [ -n "${DEBUG-}" ]; then
 	limit=14400
 	machine svm ours 7200 "$ours" "$theirs" "$smoke"
-	smp ours eventfd_race_test
+	smp ours "$races"
 	(unset DEBUG && "$top/dev/kernel.sh" ours) || exit 1
 	clients ours
 	finish
@@ -147,8 +149,9 @@ smp ours "$ours"
 clients ours
 # Next RIP matters to doorbells; and a guest that spins on that one CPU can hang.
 # Traps of a guest are more than that emulator can do.
-doorbells="ioeventfd_fastpath_test ioeventfd_nested_test ioeventfd_overlap_test ioeventfd_store_test ioeventfd_test"
-machine svm-nrips ours 900 "$doorbells" "" ioeventfd_test
+basic="ioeventfd_ioctl_test ioeventfd_dispatch_test ioeventfd_life_test"
+doorbells="ioeventfd_fastpath_test ioeventfd_nested_test ioeventfd_overlap_test ioeventfd_store_test $basic"
+machine svm-nrips ours 900 "$doorbells" "" "$basic"
 slow svm-nrips 900 "$doorbells"
 wait $vmx || {
 	echo "FAIL vmx: its guests were cut short" > "$logs/check-vmx.verdict"

@@ -128,22 +128,22 @@ static int trigger, resamplefd;
 
 static int assign_plain(void)
 {
-	return __kvm_irqfd(vm, MSI_GSI, trigger, 0);
+	return __irqfd_ioctl(vm, MSI_GSI, trigger, 0);
 }
 
 static int assign_resample(void)
 {
-	return __kvm_assign_resample_irqfd(vm, IOAPIC_GSI, trigger, resamplefd);
+	return __irqfd_assign_resample(vm, IOAPIC_GSI, trigger, resamplefd);
 }
 
 static int deassign_plain(void)
 {
-	return __kvm_irqfd(vm, MSI_GSI, trigger, KVM_IRQFD_FLAG_DEASSIGN);
+	return __irqfd_ioctl(vm, MSI_GSI, trigger, KVM_IRQFD_FLAG_DEASSIGN);
 }
 
 static int deassign_resample(void)
 {
-	return __kvm_irqfd(vm, IOAPIC_GSI, trigger, KVM_IRQFD_FLAG_DEASSIGN);
+	return __irqfd_ioctl(vm, IOAPIC_GSI, trigger, KVM_IRQFD_FLAG_DEASSIGN);
 }
 
 /* An irqfd would take the count. */
@@ -165,8 +165,8 @@ static void boot_with_eventfds(void)
 {
 	boot();
 	program_pin(IOAPIC_GSI, VECTOR, EDGE);
-	trigger = kvm_new_eventfd();
-	resamplefd = kvm_new_eventfd();
+	trigger = eventfd_new();
+	resamplefd = eventfd_new();
 	open_fail_nth();
 }
 
@@ -183,7 +183,7 @@ FACT(irqfd_resample, "T-19 assign of an irqfd with RESAMPLE fails cleanly at eac
 			  deassign_resample);
 }
 
-FACT(irqfd_deassign, "IRQFD-25 deassign of an irqfd never fails, however short memory is")
+FACT(irqfd_goes, "IRQFD-25 deassign of an irqfd never fails, however short memory is")
 {
 	boot_with_eventfds();
 	must_not_fail(assign_plain, deassign_plain);
@@ -273,7 +273,7 @@ FACT(routes, "ROUTE-1 KVM_SET_GSI_ROUTING that runs out of memory leaves the old
 		new_routes->entries[new_routes->nr++] = MSI_ROUTE(MSI_GSI + i, OTHER_VECTOR);
 
 	set_old_route();
-	kvm_assign_irqfd(vm, MSI_GSI, trigger);
+	irqfd_assign(vm, MSI_GSI, trigger);
 	must_fail_cleanly(set_routes, old_route_works, set_old_route);
 }
 
@@ -314,7 +314,7 @@ static void with_each_doorbell(void (*check)(void))
 
 	for (i = 0; i < ARRAY_SIZE(doorbells); i++) {
 		doorbell = doorbells[i];
-		doorbell.fd = kvm_new_eventfd();
+		doorbell.fd = eventfd_new();
 		check();
 	}
 }
@@ -337,17 +337,17 @@ FACT(ioeventfd, "T-23 assign of an ioeventfd of any kind fails cleanly at each a
 }
 
 /* T-7 T-8: there was a time when this dropped the whole bus. */
-FACT(ioeventfd_deassign, "IOEV-9 deassign of an ioeventfd never fails, and spares its neighbours")
+FACT(ioeventfd_goes, "IOEV-9 deassign of an ioeventfd never fails, and spares its neighbours")
 {
-	int fd = kvm_new_eventfd();
+	int fd = eventfd_new();
 
 	vm = vm_create_barebones();
 	open_fail_nth();
-	kvm_assign_ioeventfd(vm, fd, PORT + 8, 2, PIO);
-	kvm_assign_ioeventfd(vm, fd, MMIO_GPA + 8, 4, 0);
+	ioeventfd_assign(vm, fd, PORT + 8, 2, PIO);
+	ioeventfd_assign(vm, fd, MMIO_GPA + 8, 4, 0);
 	with_each_doorbell(doorbell_goes);
-	kvm_deassign_ioeventfd(vm, fd, PORT + 8, 2, PIO);
-	kvm_deassign_ioeventfd(vm, fd, MMIO_GPA + 8, 4, 0);
+	ioeventfd_deassign(vm, fd, PORT + 8, 2, PIO);
+	ioeventfd_deassign(vm, fd, MMIO_GPA + 8, 4, 0);
 }
 
 /*

@@ -189,14 +189,14 @@ static void set_nr_files(int nr)
 /* Stock takes no more than some on a bus; then there is nothing to measure. */
 static bool add_others(const struct operation *op)
 {
-	int fd = kvm_new_eventfd(), i, r = 0;
+	int fd = eventfd_new(), i, r = 0;
 
 	for (i = 0; i < op->same && !r; i++)
-		r = __kvm_ioeventfd(vm, fd, op->bus->addr, op->len, i + 1,
-				    op->bus->flags | KVM_IOEVENTFD_FLAG_DATAMATCH);
+		r = __ioeventfd_ioctl(vm, fd, op->bus->addr, op->len, i + 1,
+				      op->bus->flags | KVM_IOEVENTFD_FLAG_DATAMATCH);
 	for (i = 0; i < op->elsewhere && !r; i++)
-		r = __kvm_ioeventfd(vm, fd, op->bus->addr + 0x1000 + 4 * i, 4, 0,
-				    op->bus->flags);
+		r = __ioeventfd_ioctl(vm, fd, op->bus->addr + 0x1000 + 4 * i, 4, 0,
+				      op->bus->flags);
 	return !r;
 }
 
@@ -221,7 +221,7 @@ static void add_waiter(const struct operation *op, int fd)
 	case IRQFD:
 		enable_apic(vcpu, 1);
 		set_route(MSI_ROUTE(MSI_GSI, VECTOR));
-		kvm_assign_irqfd(vm, MSI_GSI, fd);
+		irqfd_assign(vm, MSI_GSI, fd);
 		break;
 	}
 }
@@ -273,9 +273,9 @@ static double measure(const struct operation *op, int nr)
 
 	boot_vmm_guest();
 	if (has_doorbell) {
-		fd = kvm_new_eventfd();
-		kvm_ioeventfd(vm, fd, op->bus->addr, op->len, 0, op->bus->flags |
-			      (op->datamatch ? KVM_IOEVENTFD_FLAG_DATAMATCH : 0));
+		fd = eventfd_new();
+		ioeventfd_ioctl(vm, fd, op->bus->addr, op->len, 0, op->bus->flags |
+				(op->datamatch ? KVM_IOEVENTFD_FLAG_DATAMATCH : 0));
 		if (!add_others(op))
 			return NONE;
 		add_waiter(op, fd);
@@ -342,7 +342,7 @@ static void set_up_routes(void)
 /* A level stays until the EOI, which only a guest sends. */
 static int assign_signal(const struct signal *signal)
 {
-	int fd = kvm_new_eventfd();
+	int fd = eventfd_new();
 
 	boot();
 	set_up_routes();
@@ -352,9 +352,9 @@ static int assign_signal(const struct signal *signal)
 	if (signal->gsi != MSI_GSI)
 		program_pin(signal->gsi, VECTOR, signal->resample ? LEVEL : EDGE);
 	if (signal->resample)
-		kvm_assign_resample_irqfd(vm, signal->gsi, fd, kvm_new_eventfd());
+		irqfd_assign_resample(vm, signal->gsi, fd, eventfd_new());
 	else
-		kvm_assign_irqfd(vm, signal->gsi, fd);
+		irqfd_assign(vm, signal->gsi, fd);
 	return fd;
 }
 
@@ -517,7 +517,7 @@ static int *add_irqfds(int nr)
 static double ioeventfd_life(int nr)
 {
 	struct operation op = { .bus = &mmio, .elsewhere = nr };
-	int fd = kvm_new_eventfd(), i, rounds = 20;
+	int fd = eventfd_new(), i, rounds = 20;
 	u64 start;
 
 	boot_vmm_guest();
@@ -525,23 +525,23 @@ static double ioeventfd_life(int nr)
 		return NONE;
 	start = begin();
 	for (i = 0; i < rounds; i++) {
-		kvm_assign_ioeventfd(vm, fd, MMIO_GPA, 4, 0);
-		kvm_deassign_ioeventfd(vm, fd, MMIO_GPA, 4, 0);
+		ioeventfd_assign(vm, fd, MMIO_GPA, 4, 0);
+		ioeventfd_deassign(vm, fd, MMIO_GPA, 4, 0);
 	}
 	return (double)(now() - start) / rounds;
 }
 
 static double irqfd_life(int nr)
 {
-	int fd = kvm_new_eventfd(), i, rounds = 20;
+	int fd = eventfd_new(), i, rounds = 20;
 	u64 start;
 
 	boot_vmm_guest();
 	add_irqfds(nr);
 	start = begin();
 	for (i = 0; i < rounds; i++) {
-		kvm_assign_irqfd(vm, 1, fd);
-		kvm_deassign_irqfd(vm, 1, fd);
+		irqfd_assign(vm, 1, fd);
+		irqfd_deassign(vm, 1, fd);
 	}
 	return (double)(now() - start) / rounds;
 }
@@ -629,11 +629,11 @@ static void boot_with_pins(int nr)
 
 	boot();
 	for (i = 0; i < NR_RESAMPLED; i++) {
-		fds[i] = kvm_new_eventfd();
-		resamplefds[i] = kvm_new_eventfd();
+		fds[i] = eventfd_new();
+		resamplefds[i] = eventfd_new();
 		program_pin(i, VECTOR + i, LEVEL);
 		if (i < nr)
-			kvm_assign_resample_irqfd(vm, i, fds[i], resamplefds[i]);
+			irqfd_assign_resample(vm, i, fds[i], resamplefds[i]);
 	}
 }
 
@@ -719,11 +719,11 @@ static void deassign_and_assign(int nr, bool signal)
 	int i;
 
 	for (i = 0; i < nr; i++)
-		kvm_deassign_irqfd(vm, MSI_GSI + i, mask_fds[i]);
+		irqfd_deassign(vm, MSI_GSI + i, mask_fds[i]);
 	for (i = 0; signal && i < nr; i++)
 		eventfd_signal(mask_fds[i]);
 	for (i = 0; i < nr; i++)
-		kvm_assign_irqfd(vm, MSI_GSI + i, mask_fds[i]);
+		irqfd_assign(vm, MSI_GSI + i, mask_fds[i]);
 }
 
 static void mask_and_unmask(int nr, bool signal)

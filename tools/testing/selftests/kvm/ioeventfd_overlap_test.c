@@ -22,11 +22,11 @@ static void add_memory(u32 flags)
 
 FACT(writable_memory, "IOEV-23 a doorbell in writable memory never rings")
 {
-	int fd = kvm_new_eventfd();
+	int fd = eventfd_new();
 
 	boot_doorbell_guest();
 	add_memory(0);
-	kvm_assign_ioeventfd(vm, fd, SLOT_GPA, 4, 0);
+	ioeventfd_assign(vm, fd, SLOT_GPA, 4, 0);
 	must_stay(STORE(SLOT_GPA, 4, 0x5a5a5a5a));
 	must_be_silent(fd);
 	TEST_ASSERT_EQ(*(u32 *)addr_gpa2hva(vm, SLOT_GPA), 0x5a5a5a5a);
@@ -34,14 +34,14 @@ FACT(writable_memory, "IOEV-23 a doorbell in writable memory never rings")
 
 FACT(readonly_memory, "IOEV-23 a doorbell in read-only memory rings and the memory stays")
 {
-	int fd = kvm_new_eventfd();
+	int fd = eventfd_new();
 	int i;
 
 	boot_doorbell_guest();
 	TEST_REQUIRE(kvm_has_cap(KVM_CAP_READONLY_MEM));
 	add_memory(KVM_MEM_READONLY);
 	must_exit(STORE(SLOT_GPA, 4, 1));
-	kvm_assign_ioeventfd(vm, fd, SLOT_GPA, 4, 0);
+	ioeventfd_assign(vm, fd, SLOT_GPA, 4, 0);
 	for (i = 0; i < 3; i++)
 		must_ring(fd, STORE(SLOT_GPA, 4, 0x5a5a5a5a));
 	must_exit(STORE(SLOT_GPA, 8, 1));
@@ -109,11 +109,11 @@ FACT(memory_over_any, "IOEV-23 memory that is put over a doorbell of any length 
 
 FACT(xapic_page, "IOEV-22 a doorbell in the page of the local APIC never rings")
 {
-	int fd = kvm_new_eventfd();
+	int fd = eventfd_new();
 
 	boot_doorbell_guest();
 	virt_pg_map(vm, APIC_DEFAULT_GPA, APIC_DEFAULT_GPA);
-	kvm_assign_ioeventfd(vm, fd, APIC_DEFAULT_GPA + APIC_TASKPRI, 4, 0);
+	ioeventfd_assign(vm, fd, APIC_DEFAULT_GPA + APIC_TASKPRI, 4, 0);
 	must_stay(STORE(APIC_DEFAULT_GPA + APIC_TASKPRI, 4, 0x10));
 	must_be_silent(fd);
 }
@@ -129,11 +129,11 @@ static u32 task_priority(void)
 /* The first store tells KVM that it is MMIO, the others are known by the address. */
 FACT(xapic_page_any, "IOEV-22 nor does one of any length, and the APIC gets the writes")
 {
-	int fd = kvm_new_eventfd(), i;
+	int fd = eventfd_new(), i;
 
 	boot_doorbell_guest();
 	virt_pg_map(vm, APIC_DEFAULT_GPA, APIC_DEFAULT_GPA);
-	kvm_assign_ioeventfd(vm, fd, APIC_DEFAULT_GPA + APIC_TASKPRI, 0, 0);
+	ioeventfd_assign(vm, fd, APIC_DEFAULT_GPA + APIC_TASKPRI, 0, 0);
 	for (i = 1; i <= 4; i++) {
 		must_stay(STORE(APIC_DEFAULT_GPA + APIC_TASKPRI, 4, i << 4));
 		kvm_differs(!eventfd_take(fd) && task_priority() == i << 4,
@@ -160,14 +160,14 @@ static void program_pit(u16 count)
 FACT(pit, "OVL-2 a doorbell at the first port of the PIT takes its writes, until deassign")
 {
 	struct kvm_pit_config config = { };
-	int fd = kvm_new_eventfd();
+	int fd = eventfd_new();
 
 	boot_doorbell_guest();
 	vm_ioctl(vm, KVM_CREATE_PIT2, &config);
 	program_pit(0x1234);
 	TEST_ASSERT_EQ(pit_count(), 0x1234);
 
-	kvm_assign_ioeventfd(vm, fd, 0x40, 1, PIO);
+	ioeventfd_assign(vm, fd, 0x40, 1, PIO);
 	program_pit(0x4321);
 	TEST_ASSERT_EQ(eventfd_take(fd), 2);
 	TEST_ASSERT_EQ(pit_count(), 0x1234);
@@ -176,7 +176,7 @@ FACT(pit, "OVL-2 a doorbell at the first port of the PIT takes its writes, until
 	must_stay(OUT(0x40, 2, 0));
 	must_be_silent(fd);
 
-	kvm_deassign_ioeventfd(vm, fd, 0x40, 1, PIO);
+	ioeventfd_deassign(vm, fd, 0x40, 1, PIO);
 	program_pit(0x4321);
 	TEST_ASSERT_EQ(pit_count(), 0x4321);
 	must_be_silent(fd);
@@ -310,7 +310,7 @@ static void boot_pit_guest(int fd, u32 len)
 
 	boot_doorbell_guest();
 	vm_ioctl(vm, KVM_CREATE_PIT2, &config);
-	kvm_assign_ioeventfd(vm, fd, 0x41, len, PIO);
+	ioeventfd_assign(vm, fd, 0x41, len, PIO);
 }
 
 /* Counter 1, low byte then high byte, rate generator. */
@@ -331,7 +331,7 @@ static u32 pit_counter_1(void)
 /* Older kernels lose the PIT behind the doorbell, but do not ring. */
 static void check_pit_within(u32 len)
 {
-	int fd = kvm_new_eventfd();
+	int fd = eventfd_new();
 	int exits;
 
 	boot_pit_guest(fd, len);
@@ -353,11 +353,11 @@ FACT(pit_within_any, "OVL-4 a doorbell of any length at the second port of the P
 
 FACT(pic_within, "OVL-4 a doorbell at the second port of the PIC never rings")
 {
-	int fd = kvm_new_eventfd();
+	int fd = eventfd_new();
 	u8 mask;
 
 	boot_doorbell_guest();
-	kvm_assign_ioeventfd(vm, fd, 0x21, 1, PIO);
+	ioeventfd_assign(vm, fd, 0x21, 1, PIO);
 	for (mask = 0xfe; mask; mask <<= 1) {
 		must_stay(OUT(0x21, 1, mask));
 		TEST_ASSERT_EQ(irqchip(KVM_IRQCHIP_PIC_MASTER).chip.pic.imr, mask);
@@ -382,12 +382,12 @@ static void select_ioapic_pin(void)
 
 FACT(ioapic_within, "OVL-4 a doorbell at the window of the IOAPIC never rings")
 {
-	int fd = kvm_new_eventfd();
+	int fd = eventfd_new();
 	u32 vector;
 
 	boot_doorbell_guest();
 	virt_pg_map(vm, IOAPIC_GPA, IOAPIC_GPA);
-	kvm_assign_ioeventfd(vm, fd, IOAPIC_WINDOW, 4, 0);
+	ioeventfd_assign(vm, fd, IOAPIC_WINDOW, 4, 0);
 	select_ioapic_pin();
 	for (vector = 0x20; vector < 0x24; vector++) {
 		must_stay(STORE(IOAPIC_WINDOW, 4, IOAPIC_MASKED | vector));
@@ -399,13 +399,13 @@ FACT(ioapic_within, "OVL-4 a doorbell at the window of the IOAPIC never rings")
 /* VMX used to ring it, but for the first write to the page. */
 FACT(ioapic_within_any, "OVL-4 a doorbell of any length at the window of the IOAPIC never rings")
 {
-	int fd = kvm_new_eventfd();
+	int fd = eventfd_new();
 	int exits, rings;
 	u32 vector;
 
 	boot_doorbell_guest();
 	virt_pg_map(vm, IOAPIC_GPA, IOAPIC_GPA);
-	kvm_assign_ioeventfd(vm, fd, IOAPIC_WINDOW, 0, 0);
+	ioeventfd_assign(vm, fd, IOAPIC_WINDOW, 0, 0);
 	select_ioapic_pin();
 	for (vector = 0x20; vector < 0x24; vector++) {
 		exits = guest_write(STORE(IOAPIC_WINDOW, 4, IOAPIC_MASKED | vector));
@@ -611,8 +611,8 @@ static int try_bell(const struct bus *bus, struct device *d, u32 flags)
 {
 	if (d->has_value)
 		flags |= KVM_IOEVENTFD_FLAG_DATAMATCH;
-	return __kvm_ioeventfd(vm, d->fd, bus->addr + d->offset, d->len, d->value,
-			       bus->flags | flags);
+	return __ioeventfd_ioctl(vm, d->fd, bus->addr + d->offset, d->len, d->value,
+				 bus->flags | flags);
 }
 
 /* A doorbell that must not be there gets EEXIST, and is not. */
@@ -630,7 +630,7 @@ static void register_device(const struct bus *bus, struct device *d)
 static int plan(struct device d)
 {
 	TEST_ASSERT(nr_devices < MAX_DEVICES, "There are too many devices");
-	d.fd = d.is_zone ? -1 : kvm_new_eventfd();
+	d.fd = d.is_zone ? -1 : eventfd_new();
 	devices[nr_devices] = d;
 	return nr_devices++;
 }

@@ -41,9 +41,9 @@ static void boot(void)
 
 static int assign_value_at(u64 gpa, u32 len, u64 value)
 {
-	int fd = kvm_new_eventfd();
+	int fd = eventfd_new();
 
-	kvm_ioeventfd(vm, fd, gpa, len, value, KVM_IOEVENTFD_FLAG_DATAMATCH);
+	ioeventfd_ioctl(vm, fd, gpa, len, value, KVM_IOEVENTFD_FLAG_DATAMATCH);
 	return fd;
 }
 
@@ -178,10 +178,10 @@ static int ring_by(const struct form *form)
 		    form->name, exits, count);
 	must_be_silent(other);
 
-	kvm_ioeventfd(vm, fd, gpa, form->len, form->value,
-		      KVM_IOEVENTFD_FLAG_DATAMATCH | KVM_IOEVENTFD_FLAG_DEASSIGN);
-	kvm_ioeventfd(vm, other, gpa, form->len, form->value ^ 1,
-		      KVM_IOEVENTFD_FLAG_DATAMATCH | KVM_IOEVENTFD_FLAG_DEASSIGN);
+	ioeventfd_ioctl(vm, fd, gpa, form->len, form->value,
+			KVM_IOEVENTFD_FLAG_DATAMATCH | KVM_IOEVENTFD_FLAG_DEASSIGN);
+	ioeventfd_ioctl(vm, other, gpa, form->len, form->value ^ 1,
+			KVM_IOEVENTFD_FLAG_DATAMATCH | KVM_IOEVENTFD_FLAG_DEASSIGN);
 	close(fd);
 	close(other);
 
@@ -275,8 +275,8 @@ FACT(zone, "OVL-4 an older zone takes a plain store before the doorbell that it 
 
 	boot();
 	vm_ioctl(vm, KVM_REGISTER_COALESCED_MMIO, &z);
-	fd = kvm_new_eventfd();
-	kvm_assign_ioeventfd(vm, fd, DOOR_GPA, 4, 0);
+	fd = eventfd_new();
+	ioeventfd_assign(vm, fd, DOOR_GPA, 4, 0);
 	TEST_ASSERT_EQ(run_in_guest(guest_store_4, DOOR_GPA, 1, 0), 0);
 	must_be_silent(fd);
 }
@@ -288,8 +288,8 @@ FACT(memory, "IOEV-23 memory that comes over a rung doorbell with a length takes
 	int fd, i;
 
 	boot();
-	fd = kvm_new_eventfd();
-	kvm_assign_ioeventfd(vm, fd, DOOR_GPA, 4, 0);
+	fd = eventfd_new();
+	ioeventfd_assign(vm, fd, DOOR_GPA, 4, 0);
 
 	for (i = 0; i < 3; i++) {
 		must_ring(fd, STORE(DOOR_GPA, 4, i));
@@ -438,8 +438,8 @@ FACT(page_table, "IOEV-15 a store whose page table is at a doorbell's address is
 	u64 *table = NULL;
 
 	boot();
-	fd = kvm_new_eventfd();
-	kvm_assign_ioeventfd(vm, fd, MMIO_GPA, 4, 0);
+	fd = eventfd_new();
+	ioeventfd_assign(vm, fd, MMIO_GPA, 4, 0);
 	must_ring(fd, STORE(MMIO_GPA, 4, 1));
 
 	virt_map(vm, gva, MMIO_GPA + PAGE_SIZE, 1);

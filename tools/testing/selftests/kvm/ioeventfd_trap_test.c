@@ -157,7 +157,7 @@ static void guest_kick_after_sti(u64 port, u64 unused1, u64 unused2)
 		     : "=m"(behind_kick) : "d"(port), "a"(1) : "rcx", "memory");
 }
 
-FACT(sti, "IOEV-14 an interrupt that waits for STI comes right behind the kick that follows")
+FACT(behind_sti, "IOEV-14 an interrupt that waits for STI comes right behind the kick that follows")
 {
 	int irqfd = boot_with_msi(), fd = assign(&pio, 0, 4);
 
@@ -177,7 +177,7 @@ FACT(loop_back, "IOEV-7 the interrupt that a kick raises by the same eventfd com
 {
 	int fd = boot_with_msi(), i;
 
-	kvm_assign_ioeventfd(vm, fd, PORT, 4, KVM_IOEVENTFD_FLAG_PIO);
+	ioeventfd_assign(vm, fd, PORT, 4, KVM_IOEVENTFD_FLAG_PIO);
 	vm_install_exception_handler(vm, VECTOR, guest_note_irq);
 	for (i = 1; i <= 5; i++) {
 		TEST_ASSERT_EQ(run_in_guest(guest_kick_after_sti, PORT, 0, 0), 0);

@@ -270,7 +270,7 @@ FACT(accepted, "ROUTE-4 pins, MSIs, SINTs and event channels are accepted, exist
 		int fd = new_irqfd(i);
 
 		eventfd_signal(fd);
-		kvm_deassign_irqfd(vm, i, fd);
+		irqfd_deassign(vm, i, fd);
 	}
 }
 
@@ -390,7 +390,7 @@ FACT(emptied, "ROUTE-1 a table without routes replaces those there are by defaul
 	fd = new_irqfd(IOAPIC_GSI);
 	eventfd_signal(fd);
 	TEST_ASSERT_EQ(eventfd_take(fd), 0);
-	kvm_deassign_irqfd(vm, IOAPIC_GSI, fd);
+	irqfd_deassign(vm, IOAPIC_GSI, fd);
 	TEST_ASSERT(irr_is_empty(vcpu), "The signal still went by a default route");
 	must_reach(IOAPIC_GSI, 0, 0, 0);
 	must_reach(PIC_GSI, 0, 0, 0);
@@ -411,7 +411,7 @@ FACT(create_late, "ROUTE-3 an irqchip after the first vCPU gets EINVAL, and so d
 	vm = vm_create_barebones();
 	__vm_vcpu_add(vm, 0);
 	TEST_ASSERT_ERRNO(__vm_ioctl(vm, KVM_CREATE_IRQCHIP, NULL), EINVAL);
-	TEST_ASSERT_ERRNO(__kvm_irqfd(vm, PIC_GSI, kvm_new_eventfd(), 0), EINVAL);
+	TEST_ASSERT_ERRNO(__irqfd_ioctl(vm, PIC_GSI, eventfd_new(), 0), EINVAL);
 	TEST_ASSERT_ERRNO(__set_routing(NULL, 0), EINVAL);
 }
 
@@ -428,7 +428,7 @@ FACT(split, "ROUTE-3 IRQFD-40 a split irqchip starts without routes, and takes n
 		fd = new_irqfd(gsis[i]);
 		eventfd_signal(fd);
 		TEST_ASSERT_EQ(eventfd_take(fd), 0);
-		kvm_deassign_irqfd(vm, gsis[i], fd);
+		irqfd_deassign(vm, gsis[i], fd);
 	}
 	TEST_ASSERT(irr_is_empty(vcpu), "A signal without a route was injected");
 
@@ -441,18 +441,18 @@ FACT(split, "ROUTE-3 IRQFD-40 a split irqchip starts without routes, and takes n
 
 FACT(too_early, "ROUTE-9 IRQFD-19 what was signalled before the irqchip came is injected at assign")
 {
-	int fd = kvm_new_eventfd();
+	int fd = eventfd_new();
 
 	vm = vm_create_barebones();
 	eventfd_add(fd, 3);
-	TEST_ASSERT_ERRNO(__kvm_irqfd(vm, MSI_GSI, fd, 0), EINVAL);
+	TEST_ASSERT_ERRNO(__irqfd_ioctl(vm, MSI_GSI, fd, 0), EINVAL);
 	TEST_ASSERT_EQ(eventfd_poll(fd), POLLIN);
 	eventfd_add(fd, 2);
 
 	vm_create_irqchip(vm);
 	create_vcpu();
 	set_route(MSI_ROUTE(MSI_GSI, VECTOR));
-	kvm_assign_irqfd(vm, MSI_GSI, fd);
+	irqfd_assign(vm, MSI_GSI, fd);
 	wait_until(in_irr(vcpu, VECTOR));
 	TEST_ASSERT_EQ(eventfd_take(fd), 5);
 }
@@ -480,8 +480,8 @@ FACT(shared_pin, "ROUTE-7 of two gsis on one pin both inject, and one hears of t
 	set_routing(entries, ARRAY_SIZE(entries));
 	program_pin(IOAPIC_GSI, VECTOR, EDGE);
 	for (i = 0; i < 2; i++) {
-		resamplefds[i] = kvm_new_eventfd();
-		kvm_assign_resample_irqfd(vm, 30 + i, kvm_new_eventfd(), resamplefds[i]);
+		resamplefds[i] = eventfd_new();
+		irqfd_assign_resample(vm, 30 + i, eventfd_new(), resamplefds[i]);
 	}
 	for (i = 0; i < 2; i++) {
 		pulse_line(30 + i);

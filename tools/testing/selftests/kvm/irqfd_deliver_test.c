@@ -133,7 +133,7 @@ static void check_sleeper(void *(*fn)(void *))
 
 	boot();
 	set_route(MSI_ROUTE(MSI_GSI, VECTOR));
-	kvm_assign_irqfd(vm, MSI_GSI, sleeper.fd);
+	irqfd_assign(vm, MSI_GSI, sleeper.fd);
 	for (i = 0; i < NR_SIGNALS; i++)
 		must_inject(sleeper.fd, VECTOR);
 	TEST_ASSERT(!READ_ONCE(sleeper.returned), "The waiter has got a signal");
@@ -141,7 +141,7 @@ static void check_sleeper(void *(*fn)(void *))
 	TEST_ASSERT(slept <= 1, "%d signals have woken the waiter %ld times", NR_SIGNALS, slept);
 
 	/* Those that KVM leaves do wake it. */
-	kvm_deassign_irqfd(vm, MSI_GSI, sleeper.fd);
+	irqfd_deassign(vm, MSI_GSI, sleeper.fd);
 	eventfd_signal(sleeper.fd);
 	join(thread);
 }
@@ -200,13 +200,13 @@ FACT(stealing, "IRQFD-13 IRQFD-15 who reads all the time gets nothing, each sign
 
 FACT(file_not_held, "IRQFD-12 KVM keeps the eventfd and not its file: epoll forgets it at close()")
 {
-	int fd = __kvm_new_eventfd(2, EFD_SEMAPHORE);
+	int fd = __eventfd_new(2, EFD_SEMAPHORE);
 	struct epoll_event event;
 	int epfd = new_epoll(fd);
 
 	create_vm_with_irqchip();
-	kvm_assign_irqfd(vm, MSI_GSI, fd);
-	kvm_assign_ioeventfd(vm, fd, DOORBELL_PORT, 1, KVM_IOEVENTFD_FLAG_PIO);
+	irqfd_assign(vm, MSI_GSI, fd);
+	ioeventfd_assign(vm, fd, DOORBELL_PORT, 1, KVM_IOEVENTFD_FLAG_PIO);
 	TEST_ASSERT_EQ(epoll_wait(epfd, &event, 1, 0), 1);
 	close(fd);
 	TEST_ASSERT_EQ(epoll_wait(epfd, &event, 1, 0), 0);
@@ -219,13 +219,13 @@ static int boot_with_full(int flags)
 {
 	boot();
 	set_route(MSI_ROUTE(MSI_GSI, VECTOR));
-	return __kvm_new_eventfd(FULL, flags);
+	return __eventfd_new(FULL, flags);
 }
 
 /* An eventfd that has a count injects at assign, and keeps it. */
 static void assign_signalled(int fd)
 {
-	kvm_assign_irqfd(vm, MSI_GSI, fd);
+	irqfd_assign(vm, MSI_GSI, fd);
 	wait_until(in_irr(vcpu, VECTOR));
 	take_irqs();
 }
@@ -253,7 +253,7 @@ static void check_saturated(int flags, u64 left)
 	int fd = boot_with_full(flags);
 	int taken;
 
-	kvm_assign_ioeventfd(vm, fd, DOORBELL_PORT, 1, KVM_IOEVENTFD_FLAG_PIO);
+	ioeventfd_assign(vm, fd, DOORBELL_PORT, 1, KVM_IOEVENTFD_FLAG_PIO);
 	ring();
 	ring();
 	TEST_ASSERT_EQ(eventfd_count(fd), FULL + 1);
@@ -286,7 +286,7 @@ static void signal_and_flush(u32 gsi)
 	int fd = new_irqfd(gsi);
 
 	eventfd_signal(fd);
-	kvm_deassign_irqfd(vm, gsi, fd);
+	irqfd_deassign(vm, gsi, fd);
 	close(fd);
 }
 
@@ -329,14 +329,14 @@ FACT(level_in_service, "IRQFD-21 a pulse on a level triggered pin before its las
 
 FACT(line_sources, "IRQFD-20 IRQFD-37 a resampler's end leaves up what KVM_IRQ_LINE holds up")
 {
-	int fd = kvm_new_eventfd();
+	int fd = eventfd_new();
 
 	boot();
 	program_pin(IOAPIC_GSI, VECTOR, LEVEL | MASKED);
 	kvm_irq_line(vm, IOAPIC_GSI, 1);
-	kvm_assign_resample_irqfd(vm, IOAPIC_GSI, fd, kvm_new_eventfd());
+	irqfd_assign_resample(vm, IOAPIC_GSI, fd, eventfd_new());
 	eventfd_signal(fd);
-	kvm_deassign_irqfd(vm, IOAPIC_GSI, fd);
+	irqfd_deassign(vm, IOAPIC_GSI, fd);
 	TEST_ASSERT(pin_is_high(IOAPIC_GSI), "The resampler has lowered the other's line");
 
 	signal_and_flush(IOAPIC_GSI + 1);

@@ -92,12 +92,12 @@ CONTEXT_FACT(pic, "IRQFD-13 IRQFD-20 a signal pulses a pin of the PIC")
 
 CONTEXT_FACT(resample, "IRQFD-13 IRQFD-33 a signal raises a line until the EOI")
 {
-	int fd = kvm_new_eventfd(), resamplefd = kvm_new_eventfd();
+	int fd = eventfd_new(), resamplefd = eventfd_new();
 	int i;
 
 	boot();
 	program_pin(IOAPIC_GSI, VECTOR, LEVEL);
-	kvm_assign_resample_irqfd(vm, IOAPIC_GSI, fd, resamplefd);
+	irqfd_assign_resample(vm, IOAPIC_GSI, fd, resamplefd);
 	for (i = 1; i <= 5; i++) {
 		doorbell_signal(fd, context, 1);
 		wait_until(in_irr(vcpu, VECTOR));
@@ -110,14 +110,14 @@ CONTEXT_FACT(resample, "IRQFD-13 IRQFD-33 a signal raises a line until the EOI")
 	}
 }
 
-/* write(5) is one wake-up and leaves 4, see irqfd_test. */
+/* write(5) is one wake-up and leaves 4, see irqfd_signal_test. */
 CONTEXT_FACT(semaphore, "IRQFD-13 IRQFD-16 N signals are N wake-ups, each takes 1 of a semaphore")
 {
-	int fd = __kvm_new_eventfd(0, EFD_SEMAPHORE);
+	int fd = __eventfd_new(0, EFD_SEMAPHORE);
 
 	boot();
 	set_route(MSI_ROUTE(MSI_GSI, VECTOR));
-	kvm_assign_irqfd(vm, MSI_GSI, fd);
+	irqfd_assign(vm, MSI_GSI, fd);
 	doorbell_signal(fd, context, 5);
 	TEST_ASSERT_EQ(eventfd_take(fd), 0);
 	take_irqs();
@@ -127,7 +127,7 @@ CONTEXT_FACT(semaphore, "IRQFD-13 IRQFD-16 N signals are N wake-ups, each takes 
 /* Only the kernel gets a counter so far: write(2) stops one short of it. */
 static int new_saturated_eventfd(u32 context, int flags)
 {
-	int fd = __kvm_new_eventfd(-2ull, flags);
+	int fd = __eventfd_new(-2ull, flags);
 
 	doorbell_signal(fd, context, 2);
 	TEST_ASSERT_EQ(eventfd_poll(fd), POLLIN | POLLERR);
@@ -144,14 +144,14 @@ CONTEXT_FACT(saturated, "IRQFD-18 a signal injects although the counter is full"
 	set_route(MSI_ROUTE(MSI_GSI, VECTOR));
 
 	/* IRQFD-19: assign injects once and takes nothing. */
-	kvm_assign_irqfd(vm, MSI_GSI, fd);
+	irqfd_assign(vm, MSI_GSI, fd);
 	wait_until(in_irr(vcpu, VECTOR));
 	take_irqs();
 	TEST_ASSERT_EQ(eventfd_poll(fd), POLLIN | POLLERR);
 	must_inject_from(context, fd, VECTOR);
 	TEST_ASSERT_EQ(eventfd_take(fd), 0);
 
-	kvm_assign_irqfd(vm, MSI_GSI, semaphore);
+	irqfd_assign(vm, MSI_GSI, semaphore);
 	wait_until(in_irr(vcpu, VECTOR));
 	take_irqs();
 	for (i = 0; i < 3; i++)
@@ -167,11 +167,11 @@ CONTEXT_FACT(gone, "IRQFD-26 after deassign a signal injects nothing and stays i
 
 	for (i = 0; i < 3; i++) {
 		must_inject_from(context, fd, VECTOR);
-		kvm_deassign_irqfd(vm, MSI_GSI, fd);
+		irqfd_deassign(vm, MSI_GSI, fd);
 		doorbell_signal(fd, context, 3);
 		TEST_ASSERT(irr_is_empty(vcpu), "A deassigned irqfd injected");
 		TEST_ASSERT_EQ(eventfd_take(fd), 3);
-		kvm_assign_irqfd(vm, MSI_GSI, fd);
+		irqfd_assign(vm, MSI_GSI, fd);
 	}
 }
 
@@ -193,14 +193,14 @@ static void check_waiter_alone(u32 context, int fd, int waiter)
 /* T-25: KVM comes first, whoever came first, and wakes nobody after itself. */
 CONTEXT_FACT(waiter, "IRQFD-15 a waiter in the kernel is not woken while an irqfd is there")
 {
-	int fd = kvm_new_eventfd(), early, late, i;
+	int fd = eventfd_new(), early, late, i;
 
 	boot();
 	set_route(MSI_ROUTE(MSI_GSI, VECTOR));
 
 	early = doorbell_wait(fd, 0);
 	check_waiter_alone(context, fd, early);
-	kvm_assign_irqfd(vm, MSI_GSI, fd);
+	irqfd_assign(vm, MSI_GSI, fd);
 	late = doorbell_wait(fd, 0);
 	for (i = 0; i < 3; i++)
 		must_inject_from(context, fd, VECTOR);
@@ -208,7 +208,7 @@ CONTEXT_FACT(waiter, "IRQFD-15 a waiter in the kernel is not woken while an irqf
 	TEST_ASSERT_EQ(doorbell_signals(late), 0);
 	TEST_ASSERT_EQ(irqs_taken(VECTOR), 3);
 
-	kvm_deassign_irqfd(vm, MSI_GSI, fd);
+	irqfd_deassign(vm, MSI_GSI, fd);
 	check_waiter_alone(context, fd, late);
 	TEST_ASSERT_EQ(doorbell_signals(early), 6);
 }
@@ -216,11 +216,11 @@ CONTEXT_FACT(waiter, "IRQFD-15 a waiter in the kernel is not woken while an irqf
 /* One that takes gets nothing from KVM, and KVM gets nothing from it. */
 CONTEXT_FACT(taker, "IRQFD-15 a waiter that takes the counts and an irqfd do not share them")
 {
-	int fd = kvm_new_eventfd(), taker, i;
+	int fd = eventfd_new(), taker, i;
 
 	boot();
 	set_route(MSI_ROUTE(MSI_GSI, VECTOR));
-	kvm_assign_irqfd(vm, MSI_GSI, fd);
+	irqfd_assign(vm, MSI_GSI, fd);
 	taker = doorbell_wait(fd, DOORBELL_WAIT_TAKE);
 	for (i = 1; i <= 5; i++) {
 		must_inject_from(context, fd, VECTOR);
@@ -228,7 +228,7 @@ CONTEXT_FACT(taker, "IRQFD-15 a waiter that takes the counts and an irqfd do not
 	}
 	TEST_ASSERT_EQ(doorbell_count(taker, DOORBELL_TAKEN), 0);
 
-	kvm_deassign_irqfd(vm, MSI_GSI, fd);
+	irqfd_deassign(vm, MSI_GSI, fd);
 	doorbell_signal(fd, context, 5);
 	wait_until(doorbell_count(taker, DOORBELL_TAKEN) == 5);
 	TEST_ASSERT_EQ(doorbell_signals(taker), 5);
@@ -249,7 +249,7 @@ FACT(loopback, "IRQFD-11 a doorbell interrupts its guest, or wakes a waiter once
 	int waiter = doorbell_wait(fd, 0);
 	int i;
 
-	kvm_assign_ioeventfd(vm, fd, DOORBELL, 1, KVM_IOEVENTFD_FLAG_PIO);
+	ioeventfd_assign(vm, fd, DOORBELL, 1, KVM_IOEVENTFD_FLAG_PIO);
 	for (i = 1; i <= 5; i++) {
 		TEST_ASSERT_EQ(run_in_guest(guest_ring_loopback, 0, 0, 0), 0);
 		TEST_ASSERT(in_irr(vcpu, VECTOR), "The doorbell did not interrupt");
@@ -257,7 +257,7 @@ FACT(loopback, "IRQFD-11 a doorbell interrupts its guest, or wakes a waiter once
 		TEST_ASSERT_EQ(doorbell_signals(waiter), 0);
 	}
 
-	kvm_deassign_irqfd(vm, MSI_GSI, fd);
+	irqfd_deassign(vm, MSI_GSI, fd);
 	for (i = 1; i <= 5; i++) {
 		TEST_ASSERT_EQ(run_in_guest(guest_ring_loopback, 0, 0, 0), 0);
 		TEST_ASSERT(irr_is_empty(vcpu), "A deassigned irqfd injected");
@@ -265,7 +265,7 @@ FACT(loopback, "IRQFD-11 a doorbell interrupts its guest, or wakes a waiter once
 	}
 	TEST_ASSERT_EQ(eventfd_take(fd), 5);
 
-	kvm_assign_irqfd(vm, MSI_GSI, fd);
+	irqfd_assign(vm, MSI_GSI, fd);
 	TEST_ASSERT_EQ(run_in_guest(guest_ring_loopback, 0, 0, 0), 0);
 	TEST_ASSERT(in_irr(vcpu, VECTOR), "The doorbell did not interrupt");
 	TEST_ASSERT_EQ(doorbell_signals(waiter), 5);
@@ -342,7 +342,7 @@ BUS_FACT(kick_deassigned, "IOEV-9 after deassign no kick wakes a waiter in the k
 		deassign(bus, fd, 0, 4);
 		must_exit(bus_write(bus, 0, 4, i));
 		TEST_ASSERT_EQ(doorbell_signals(waiter), i);
-		kvm_assign_ioeventfd(vm, fd, bus->addr, 4, bus->flags);
+		ioeventfd_assign(vm, fd, bus->addr, 4, bus->flags);
 	}
 }
 
@@ -396,7 +396,7 @@ BUS_FACT(kick_race, "IOEV-9 IOEV-14 while a doorbell comes and goes each kick ri
 	while (!READ_ONCE(guest_is_done)) {
 		deassign(bus, fd, 0, 1);
 		sched_yield();
-		kvm_assign_ioeventfd(vm, fd, bus->addr, 1, bus->flags);
+		ioeventfd_assign(vm, fd, bus->addr, 1, bus->flags);
 		sched_yield();
 	}
 	join(thread);
@@ -417,13 +417,13 @@ static void check_after_storm(int storm, int fd, u32 gsi, int vector)
 
 	sent = doorbell_end_storm(storm);
 	TEST_ASSERT_EQ(eventfd_take(fd), 0);
-	kvm_deassign_irqfd(vm, gsi, fd);
+	irqfd_deassign(vm, gsi, fd);
 	take_irqs();
 	taken = irqs_taken(vector);
 	TEST_ASSERT(taken >= STORM_IRQS && taken <= sent,
 		    "Of %lu signals the guest took %d", sent, taken);
 
-	kvm_assign_irqfd(vm, gsi, fd);
+	irqfd_assign(vm, gsi, fd);
 	doorbell_signal(fd, DOORBELL_HARDIRQ, 1);
 	run_in_guest(guest_wait_irqs, vector, taken + 1, false);
 	TEST_ASSERT_EQ(irqs_taken(vector), taken + 1);
@@ -479,19 +479,19 @@ FACT(storm_pic, "IRQFD-20 signals from hard irq storm a pin of the PIC")
  */
 FACT(storm_resample, "IRQFD-33 signals from hard irq storm a line, resamplefd hears of every EOI")
 {
-	int fd = kvm_new_eventfd(), resamplefd = kvm_new_eventfd();
+	int fd = eventfd_new(), resamplefd = eventfd_new();
 	int storm;
 
 	boot();
 	program_pin(IOAPIC_GSI, VECTOR, LEVEL);
-	kvm_assign_resample_irqfd(vm, IOAPIC_GSI, fd, kvm_new_eventfd());
-	kvm_assign_resample_irqfd(vm, IOAPIC_GSI, kvm_new_eventfd(), resamplefd);
+	irqfd_assign_resample(vm, IOAPIC_GSI, fd, eventfd_new());
+	irqfd_assign_resample(vm, IOAPIC_GSI, eventfd_new(), resamplefd);
 	storm = doorbell_storm(fd, DOORBELL_HARDIRQ);
 	run_in_guest(guest_wait_irqs, VECTOR, STORM_IRQS, false);
 
 	TEST_ASSERT(doorbell_end_storm(storm) >= STORM_IRQS, "More interrupts than signals");
 	TEST_ASSERT_EQ(eventfd_take(fd), 0);
-	kvm_deassign_irqfd(vm, IOAPIC_GSI, fd);
+	irqfd_deassign(vm, IOAPIC_GSI, fd);
 	take_irqs();
 	TEST_ASSERT(!pin_is_high(IOAPIC_GSI), "The last EOI did not lower the line");
 	TEST_ASSERT_EQ(eventfd_take(resamplefd), irqs_taken(VECTOR));
@@ -529,16 +529,16 @@ FACT(storm_route, "ROUTE-2 once the ioctl returns no signal from hard irq goes b
 static void check_deassign_in_storm(u32 gsi)
 {
 	u64 before, after, count, sent;
-	int fd = kvm_new_eventfd();
+	int fd = eventfd_new();
 	int i, storm;
 
 	for (i = 0; i < STORM_ROUNDS; i++) {
-		kvm_assign_irqfd(vm, gsi, fd);
+		irqfd_assign(vm, gsi, fd);
 		storm = doorbell_storm(fd, DOORBELL_HARDIRQ);
 		wait_until(in_irr(vcpu, VECTOR));
 
 		before = doorbell_signals(storm);
-		kvm_deassign_irqfd(vm, gsi, fd);
+		irqfd_deassign(vm, gsi, fd);
 		after = doorbell_signals(storm);
 		take_irqs();
 		TEST_ASSERT(irr_is_empty(vcpu), "Injected after deassign");
@@ -574,18 +574,18 @@ FACT(storm_deassign_pin, "IRQFD-26 IRQFD-31 a signal in a storm pulses a pin or 
  */
 SMOKE_FACT(storm_assign, "IRQFD-19 a signal from hard irq that races with assign injects")
 {
-	int fd = kvm_new_eventfd();
+	int fd = eventfd_new();
 	int usecs, storm;
 
 	boot();
 	set_route(MSI_ROUTE(MSI_GSI, VECTOR));
 	for (usecs = DOORBELL_MIN_USECS; usecs < 220; usecs += 5) {
 		storm = __doorbell_storm(fd, DOORBELL_HARDIRQ, usecs);
-		kvm_assign_irqfd(vm, MSI_GSI, fd);
+		irqfd_assign(vm, MSI_GSI, fd);
 		wait_until(doorbell_signals(storm));
 		doorbell_end(storm);
 		wait_until(in_irr(vcpu, VECTOR));
-		kvm_deassign_irqfd(vm, MSI_GSI, fd);
+		irqfd_deassign(vm, MSI_GSI, fd);
 		take_irqs();
 		TEST_ASSERT_EQ(eventfd_take(fd), 0);
 	}
@@ -609,9 +609,9 @@ SMOKE_FACT(storm_everything, "IRQFD-31 ROUTE-2 in a storm routes change and irqf
 	thread = spawn(take_storm_irqs, NULL);
 	while (!READ_ONCE(guest_is_done)) {
 		set_route(PIN_ROUTE(MSI_GSI, KVM_IRQCHIP_IOAPIC, IOAPIC_GSI));
-		kvm_deassign_irqfd(vm, MSI_GSI, fd);
+		irqfd_deassign(vm, MSI_GSI, fd);
 		remove_routes();
-		kvm_assign_irqfd(vm, MSI_GSI, fd);
+		irqfd_assign(vm, MSI_GSI, fd);
 		set_route(MSI_ROUTE(MSI_GSI, VECTOR));
 		wait_for_signals(storm, 2);
 	}
@@ -626,7 +626,7 @@ SMOKE_FACT(storm_everything, "IRQFD-31 ROUTE-2 in a storm routes change and irqf
  */
 FACT(storm_resample_last, "IRQFD-37 in a storm the last irqfd takes its line down, the next up")
 {
-	int fd = kvm_new_eventfd(), resamplefd = kvm_new_eventfd();
+	int fd = eventfd_new(), resamplefd = eventfd_new();
 	pthread_t thread;
 	int storm;
 
@@ -635,9 +635,9 @@ FACT(storm_resample_last, "IRQFD-37 in a storm the last irqfd takes its line dow
 	storm = doorbell_storm(fd, DOORBELL_HARDIRQ);
 	thread = spawn(take_storm_irqs, NULL);
 	while (!READ_ONCE(guest_is_done)) {
-		kvm_assign_resample_irqfd(vm, IOAPIC_GSI, fd, resamplefd);
+		irqfd_assign_resample(vm, IOAPIC_GSI, fd, resamplefd);
 		wait_for_signals(storm, 2);
-		kvm_deassign_irqfd(vm, IOAPIC_GSI, fd);
+		irqfd_deassign(vm, IOAPIC_GSI, fd);
 		TEST_ASSERT(!pin_is_high(IOAPIC_GSI), "The line stayed high");
 		wait_for_signals(storm, 2);
 		TEST_ASSERT(!pin_is_high(IOAPIC_GSI), "A deassigned irqfd raised the line");
@@ -705,13 +705,13 @@ static const struct kvm_irq_routing_entry chain_routes[] = {
 /* The first pin's resamplefd is the trigger of an MSI. */
 static int boot_with_chain(void)
 {
-	int fd = kvm_new_eventfd(), resamplefd = kvm_new_eventfd();
+	int fd = eventfd_new(), resamplefd = eventfd_new();
 
 	boot();
 	set_routing(chain_routes, ARRAY_SIZE(chain_routes));
 	program_pin(IOAPIC_GSI, VECTOR, LEVEL);
-	kvm_assign_resample_irqfd(vm, IOAPIC_GSI, fd, resamplefd);
-	kvm_assign_irqfd(vm, MSI_GSI, resamplefd);
+	irqfd_assign_resample(vm, IOAPIC_GSI, fd, resamplefd);
+	irqfd_assign(vm, MSI_GSI, resamplefd);
 	return fd;
 }
 
@@ -746,7 +746,7 @@ FACT(storm_chain, "IRQFD-11 in a storm resamplefd triggers another irqfd")
 
 	run_in_guest(guest_wait_irqs, OTHER_VECTOR, STORM_IRQS, false);
 	doorbell_end(storm);
-	kvm_deassign_irqfd(vm, IOAPIC_GSI, fd);
+	irqfd_deassign(vm, IOAPIC_GSI, fd);
 	take_irqs();
 	eois = irqs_taken(VECTOR);
 	chained = irqs_taken(OTHER_VECTOR);
@@ -780,7 +780,7 @@ static void end_producer(int id)
 
 FACT(producer, "IRQFD-13 signals inject while a device offers its interrupt, whoever came first")
 {
-	int fd = kvm_new_eventfd(), id;
+	int fd = eventfd_new(), id;
 
 	id = __doorbell_producer(fd, INT_MAX, 0);
 	TEST_ASSERT(id >= 0, "DOORBELL_PRODUCER got errno %i", errno);
@@ -788,7 +788,7 @@ FACT(producer, "IRQFD-13 signals inject while a device offers its interrupt, who
 
 	boot();
 	set_route(MSI_ROUTE(MSI_GSI, VECTOR));
-	kvm_assign_irqfd(vm, MSI_GSI, fd);
+	irqfd_assign(vm, MSI_GSI, fd);
 	must_inject_from(DOORBELL_HARDIRQ, fd, VECTOR);
 	end_producer(id);
 	must_inject_from(DOORBELL_HARDIRQ, fd, VECTOR);
@@ -808,12 +808,12 @@ FACT(producer_stays, "IRQFD-26 IRQFD-28 an irqfd can go while a device offers it
 	int fd = boot_with_msi();
 	int id = add_producer(fd);
 
-	kvm_deassign_irqfd(vm, MSI_GSI, fd);
+	irqfd_deassign(vm, MSI_GSI, fd);
 	doorbell_signal(fd, DOORBELL_HARDIRQ, 3);
 	TEST_ASSERT(irr_is_empty(vcpu), "A deassigned irqfd injected");
 	TEST_ASSERT_EQ(eventfd_take(fd), 3);
 
-	kvm_assign_irqfd(vm, MSI_GSI, fd);
+	irqfd_assign(vm, MSI_GSI, fd);
 	must_inject_from(DOORBELL_HARDIRQ, fd, VECTOR);
 	close(fd);
 	end_producer(id);
@@ -852,10 +852,10 @@ FACT(storm_producer, "IRQFD-31 in a storm devices offer interrupts and irqfds co
 	for (i = 0; i < STORM_ROUNDS; i++) {
 		id = add_producer(fd);
 		set_route(MSI_ROUTE(MSI_GSI, VECTOR));
-		kvm_deassign_irqfd(vm, MSI_GSI, fd);
+		irqfd_deassign(vm, MSI_GSI, fd);
 		if (i % 2)
 			end_producer(id);
-		kvm_assign_irqfd(vm, MSI_GSI, fd);
+		irqfd_assign(vm, MSI_GSI, fd);
 		if (!(i % 2))
 			end_producer(id);
 		take_irqs();
@@ -864,8 +864,8 @@ FACT(storm_producer, "IRQFD-31 in a storm devices offer interrupts and irqfds co
 	doorbell_end(storm);
 
 	/* A count that assign has found may still be on its way: deassign waits. */
-	kvm_deassign_irqfd(vm, MSI_GSI, fd);
-	kvm_assign_irqfd(vm, MSI_GSI, fd);
+	irqfd_deassign(vm, MSI_GSI, fd);
+	irqfd_assign(vm, MSI_GSI, fd);
 	take_irqs();
 	must_inject_from(DOORBELL_HARDIRQ, fd, VECTOR);
 }
@@ -882,10 +882,10 @@ static void *wait_forever(void *arg)
 static void die_in_storm(void)
 {
 	int fd = boot_with_chain();
-	int self = kvm_new_eventfd();
+	int self = eventfd_new();
 
-	kvm_assign_resample_irqfd(vm, IOAPIC_GSI, self, self);
-	kvm_assign_ioeventfd(vm, fd, DOORBELL, 1, KVM_IOEVENTFD_FLAG_PIO);
+	irqfd_assign_resample(vm, IOAPIC_GSI, self, self);
+	ioeventfd_assign(vm, fd, DOORBELL, 1, KVM_IOEVENTFD_FLAG_PIO);
 	doorbell_wait(fd, DOORBELL_WAIT_TAKE);
 	add_producer(fd);
 	doorbell_storm(self, DOORBELL_SOFTIRQ);
@@ -918,7 +918,7 @@ FACT(storm_killed, "LIFE-3 a process can die in a storm, and the next VM works")
  */
 FACT(device, "T-44 the device in the kernel counts, and refuses nonsense")
 {
-	int fd = kvm_new_eventfd(), waiter, storm;
+	int fd = eventfd_new(), waiter, storm;
 
 	TEST_ASSERT_ERRNO(__doorbell_signal(-1, DOORBELL_HARDIRQ, 1), EBADF);
 	TEST_ASSERT_ERRNO(__doorbell_signal(new_pipe(), DOORBELL_HARDIRQ, 1), EINVAL);

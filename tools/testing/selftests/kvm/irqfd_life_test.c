@@ -16,14 +16,14 @@
  */
 static void assign_and_deassign_both(void)
 {
-	int fd = kvm_new_eventfd();
+	int fd = eventfd_new();
 
-	kvm_assign_irqfd(vm, IOAPIC_GSI, fd);
-	kvm_assign_ioeventfd(vm, fd, DOORBELL_PORT, 1, KVM_IOEVENTFD_FLAG_PIO);
-	kvm_deassign_irqfd(vm, IOAPIC_GSI, fd);
-	kvm_deassign_ioeventfd(vm, fd, DOORBELL_PORT, 1, KVM_IOEVENTFD_FLAG_PIO);
-	kvm_assign_resample_irqfd(vm, IOAPIC_GSI, fd, fd);
-	kvm_deassign_irqfd(vm, IOAPIC_GSI, fd);
+	irqfd_assign(vm, IOAPIC_GSI, fd);
+	ioeventfd_assign(vm, fd, DOORBELL_PORT, 1, KVM_IOEVENTFD_FLAG_PIO);
+	irqfd_deassign(vm, IOAPIC_GSI, fd);
+	ioeventfd_deassign(vm, fd, DOORBELL_PORT, 1, KVM_IOEVENTFD_FLAG_PIO);
+	irqfd_assign_resample(vm, IOAPIC_GSI, fd, fd);
+	irqfd_deassign(vm, IOAPIC_GSI, fd);
 	close(fd);
 }
 
@@ -66,14 +66,14 @@ static void assign_many(int fds[], int resamplefds[])
 	int i;
 
 	for (i = 0; i < NR_IRQFDS; i++) {
-		fds[i] = kvm_new_eventfd();
-		resamplefds[i] = kvm_new_eventfd();
+		fds[i] = eventfd_new();
+		resamplefds[i] = eventfd_new();
 		if (i % 5 == 0)
 			eventfd_add(fds[i], 7);
 		if (i % 3 == 0)
-			kvm_assign_irqfd(vm, i, fds[i]);
+			irqfd_assign(vm, i, fds[i]);
 		else
-			kvm_assign_resample_irqfd(vm, i % NR_PINS, fds[i], resamplefds[i]);
+			irqfd_assign_resample(vm, i % NR_PINS, fds[i], resamplefds[i]);
 	}
 }
 
@@ -102,13 +102,13 @@ SMOKE_FACT(many, "LIFE-1 closing a VM with 200 irqfds, half of them signalled, d
 	/* The next VM can have them. */
 	create_vm_with_irqchip();
 	for (i = 0; i < NR_IRQFDS; i++)
-		kvm_assign_irqfd(vm, i, fds[i]);
+		irqfd_assign(vm, i, fds[i]);
 }
 
 /* Ids of eventfds are handed out from the lowest that is free. */
 static int lowest_free_id(void)
 {
-	int fd = kvm_new_eventfd();
+	int fd = eventfd_new();
 	int id = eventfd_info(fd, "eventfd-id:", 10);
 
 	close(fd);
@@ -122,26 +122,26 @@ static void live(void)
 
 	create_vm_with_irqchip();
 	for (i = 0; i < ARRAY_SIZE(fds); i++)
-		fds[i] = kvm_new_eventfd();
+		fds[i] = eventfd_new();
 
-	kvm_assign_irqfd(vm, 0, fds[0]);
-	kvm_assign_resample_irqfd(vm, 1, fds[1], fds[2]);
-	kvm_assign_resample_irqfd(vm, 1, fds[2], fds[3]);
-	kvm_assign_irqfd(vm, 2, fds[4]);
-	kvm_deassign_irqfd(vm, 2, fds[4]);
-	kvm_deassign_irqfd(vm, 2, fds[0]);
-	TEST_ASSERT_ERRNO(__kvm_irqfd(vm, 0, fds[0], 0), EBUSY);
-	TEST_ASSERT_ERRNO(__kvm_assign_resample_irqfd(vm, 3, fds[0], fds[5]), EBUSY);
-	TEST_ASSERT_ERRNO(__kvm_assign_resample_irqfd(vm, 3, fds[5], -1), EBADF);
-	TEST_ASSERT_ERRNO(__kvm_assign_resample_irqfd(vm, 3, fds[5], vm->fd), EINVAL);
+	irqfd_assign(vm, 0, fds[0]);
+	irqfd_assign_resample(vm, 1, fds[1], fds[2]);
+	irqfd_assign_resample(vm, 1, fds[2], fds[3]);
+	irqfd_assign(vm, 2, fds[4]);
+	irqfd_deassign(vm, 2, fds[4]);
+	irqfd_deassign(vm, 2, fds[0]);
+	TEST_ASSERT_ERRNO(__irqfd_ioctl(vm, 0, fds[0], 0), EBUSY);
+	TEST_ASSERT_ERRNO(__irqfd_assign_resample(vm, 3, fds[0], fds[5]), EBUSY);
+	TEST_ASSERT_ERRNO(__irqfd_assign_resample(vm, 3, fds[5], -1), EBADF);
+	TEST_ASSERT_ERRNO(__irqfd_assign_resample(vm, 3, fds[5], vm->fd), EINVAL);
 
-	kvm_assign_ioeventfd(vm, fds[5], DOORBELL_PORT, 1, KVM_IOEVENTFD_FLAG_PIO);
-	kvm_assign_ioeventfd(vm, fds[6], IOAPIC_GPA - 8, 0, 0);
-	kvm_assign_ioeventfd(vm, fds[7], IOAPIC_GPA - 16, 4, 0);
-	kvm_deassign_ioeventfd(vm, fds[7], IOAPIC_GPA - 16, 4, 0);
-	TEST_ASSERT_ERRNO(__kvm_ioeventfd(vm, fds[7], IOAPIC_GPA - 8, 4, 0, 0), EEXIST);
-	TEST_ASSERT_ERRNO(__kvm_ioeventfd(vm, fds[7], IOAPIC_GPA - 8, 0, 0,
-					  KVM_IOEVENTFD_FLAG_DEASSIGN), ENOENT);
+	ioeventfd_assign(vm, fds[5], DOORBELL_PORT, 1, KVM_IOEVENTFD_FLAG_PIO);
+	ioeventfd_assign(vm, fds[6], IOAPIC_GPA - 8, 0, 0);
+	ioeventfd_assign(vm, fds[7], IOAPIC_GPA - 16, 4, 0);
+	ioeventfd_deassign(vm, fds[7], IOAPIC_GPA - 16, 4, 0);
+	TEST_ASSERT_ERRNO(__ioeventfd_ioctl(vm, fds[7], IOAPIC_GPA - 8, 4, 0, 0), EEXIST);
+	TEST_ASSERT_ERRNO(__ioeventfd_ioctl(vm, fds[7], IOAPIC_GPA - 8, 0, 0,
+					    KVM_IOEVENTFD_FLAG_DEASSIGN), ENOENT);
 
 	for (i = 0; i < ARRAY_SIZE(fds); i++) {
 		eventfd_signal(fds[i]);
@@ -200,10 +200,10 @@ static void live_busily(void)
 	boot_vcpus(vcpus, 2);
 	program_pin(IOAPIC_GSI, VECTOR, EDGE);
 	program_pin(IOAPIC_GSI + 1, OTHER_VECTOR, LEVEL);
-	kvm_assign_irqfd(vm, IOAPIC_GSI, victims[0]);
-	kvm_assign_resample_irqfd(vm, IOAPIC_GSI + 1, victims[1], victims[2]);
-	kvm_assign_irqfd(vm, PIC_GSI, victims[2]);
-	kvm_assign_ioeventfd(vm, doorbell, DOORBELL_PORT, 1, KVM_IOEVENTFD_FLAG_PIO);
+	irqfd_assign(vm, IOAPIC_GSI, victims[0]);
+	irqfd_assign_resample(vm, IOAPIC_GSI + 1, victims[1], victims[2]);
+	irqfd_assign(vm, PIC_GSI, victims[2]);
+	ioeventfd_assign(vm, doorbell, DOORBELL_PORT, 1, KVM_IOEVENTFD_FLAG_PIO);
 
 	write_guest_global(vm, guest_call, call);
 	for (i = 0; i < 2; i++) {
@@ -211,9 +211,9 @@ static void live_busily(void)
 		spawn(keep_signalling, &victims[i]);
 	}
 	for (;;) {
-		kvm_assign_resample_irqfd(vm, IOAPIC_GSI + 1, victims[3], victims[0]);
+		irqfd_assign_resample(vm, IOAPIC_GSI + 1, victims[3], victims[0]);
 		set_route(PIN_ROUTE(IOAPIC_GSI, KVM_IRQCHIP_IOAPIC, IOAPIC_GSI));
-		kvm_deassign_irqfd(vm, IOAPIC_GSI + 1, victims[3]);
+		irqfd_deassign(vm, IOAPIC_GSI + 1, victims[3]);
 	}
 }
 
@@ -243,9 +243,9 @@ FACT(killed, "LIFE-3 eventfds outlive a process killed amid signals and kicks, f
 {
 	int i, round;
 
-	doorbell = kvm_new_eventfd();
+	doorbell = eventfd_new();
 	for (i = 0; i < ARRAY_SIZE(victims); i++)
-		victims[i] = kvm_new_eventfd();
+		victims[i] = eventfd_new();
 
 	for (round = 0; round < 5; round++) {
 		kill_one_like_that(round * 700);
@@ -258,9 +258,9 @@ FACT(killed, "LIFE-3 eventfds outlive a process killed amid signals and kicks, f
 
 	boot();
 	set_route(MSI_ROUTE(MSI_GSI, VECTOR));
-	kvm_assign_ioeventfd(vm, doorbell, DOORBELL_PORT, 1, KVM_IOEVENTFD_FLAG_PIO);
+	ioeventfd_assign(vm, doorbell, DOORBELL_PORT, 1, KVM_IOEVENTFD_FLAG_PIO);
 	for (i = 0; i < ARRAY_SIZE(victims); i++) {
-		kvm_assign_irqfd(vm, MSI_GSI, victims[i]);
+		irqfd_assign(vm, MSI_GSI, victims[i]);
 		must_inject(victims[i], VECTOR);
 	}
 	eventfd_take(doorbell);
@@ -296,15 +296,15 @@ FACT(signal_at_assign, "IRQFD-19 a signal racing with assign is injected, consum
 	set_route(MSI_ROUTE(MSI_GSI, VECTOR));
 	pthread_barrier_init(&start, NULL, 2);
 	for (i = 0; i < RACES; i++)
-		fds[i] = kvm_new_eventfd();
+		fds[i] = eventfd_new();
 	fds[RACES] = -1;
 
 	thread = spawn(signal_at_start, fds);
 	for (i = 0; i < RACES; i++) {
 		pthread_barrier_wait(&start);
-		kvm_assign_irqfd(vm, MSI_GSI, fds[i]);
+		irqfd_assign(vm, MSI_GSI, fds[i]);
 		wait_until(in_irr(vcpu, VECTOR));
-		kvm_deassign_irqfd(vm, MSI_GSI, fds[i]);
+		irqfd_deassign(vm, MSI_GSI, fds[i]);
 		take_irqs();
 		TEST_ASSERT_EQ(irqs_taken(VECTOR), i + 1);
 	}
@@ -319,12 +319,12 @@ static void *keep_assigning(void *arg)
 	int fd = *(int *)arg;
 
 	while (!READ_ONCE(stop_assigning)) {
-		if (!__kvm_irqfd(vm, MSI_GSI, fd, 0))
+		if (!__irqfd_ioctl(vm, MSI_GSI, fd, 0))
 			WRITE_ONCE(nr_assigned, nr_assigned + 1);
 		else
 			TEST_ASSERT(errno == EBUSY || errno == EBADF, "Assign got errno %d",
 				    errno);
-		if (__kvm_irqfd(vm, MSI_GSI, fd, KVM_IRQFD_FLAG_DEASSIGN))
+		if (__irqfd_ioctl(vm, MSI_GSI, fd, KVM_IRQFD_FLAG_DEASSIGN))
 			TEST_ASSERT(errno == EBADF, "Deassign got errno %d", errno);
 		sched_yield();
 	}
@@ -338,7 +338,7 @@ FACT(close_at_assign, "IRQFD-32 assign racing with close() and deassign gets 0, 
 	int fd, i, seen;
 
 	create_vm_with_irqchip();
-	fd = kvm_new_eventfd();
+	fd = eventfd_new();
 	thread = spawn(keep_assigning, &fd);
 	for (i = 0; i < 100; i++) {
 		seen = READ_ONCE(nr_assigned);
@@ -346,12 +346,12 @@ FACT(close_at_assign, "IRQFD-32 assign racing with close() and deassign gets 0, 
 		eventfd_signal(fd);
 		close(fd);
 		sched_yield();
-		TEST_ASSERT_EQ(kvm_new_eventfd(), fd);
-		kvm_deassign_irqfd(vm, MSI_GSI, fd);
+		TEST_ASSERT_EQ(eventfd_new(), fd);
+		irqfd_deassign(vm, MSI_GSI, fd);
 	}
 	WRITE_ONCE(stop_assigning, true);
 	join(thread);
-	kvm_assign_irqfd(vm, MSI_GSI, fd);
+	irqfd_assign(vm, MSI_GSI, fd);
 }
 
 int main(int argc, char *argv[])

@@ -24,17 +24,17 @@ FACT(sint, "IRQFD-22 the vector of a SINT is in the IRR when write() returns, un
 	set_sint(SINT_MASKED);
 	eventfd_signal(fd);
 	TEST_ASSERT_EQ(eventfd_take(fd), 0);
-	kvm_deassign_irqfd(vm, MSI_GSI, fd);
+	irqfd_deassign(vm, MSI_GSI, fd);
 	TEST_ASSERT(irr_is_empty(vcpu), "A masked SINT injected");
 }
 
 FACT(sint_eoi, "IRQFD-38 with RESAMPLE the EOI of a SINT's vector signals resamplefd")
 {
-	int fd = kvm_new_eventfd(), resamplefd = kvm_new_eventfd();
+	int fd = eventfd_new(), resamplefd = eventfd_new();
 	int i;
 
 	boot_with_sint(0);
-	kvm_assign_resample_irqfd(vm, MSI_GSI, fd, resamplefd);
+	irqfd_assign_resample(vm, MSI_GSI, fd, resamplefd);
 	for (i = 1; i <= 3; i++) {
 		eventfd_signal(fd);
 		TEST_ASSERT(in_irr(vcpu, VECTOR), "The signal did not inject");
@@ -43,18 +43,18 @@ FACT(sint_eoi, "IRQFD-38 with RESAMPLE the EOI of a SINT's vector signals resamp
 		TEST_ASSERT_EQ(irqs_taken(VECTOR), i);
 		TEST_ASSERT_EQ(eventfd_take(resamplefd), 1);
 	}
-	kvm_deassign_irqfd(vm, MSI_GSI, fd);
+	irqfd_deassign(vm, MSI_GSI, fd);
 	TEST_ASSERT_EQ(eventfd_take(resamplefd), 0);
 }
 
 /* There is no EOI then; what ends the interrupt is the guest's write to EOM. */
 FACT(sint_eom, "IRQFD-38 of a SINT with auto-EOI the end of message signals resamplefd")
 {
-	int fd = kvm_new_eventfd(), resamplefd = kvm_new_eventfd();
+	int fd = eventfd_new(), resamplefd = eventfd_new();
 	int i;
 
 	boot_with_sint(SINT_AUTO_EOI);
-	kvm_assign_resample_irqfd(vm, MSI_GSI, fd, resamplefd);
+	irqfd_assign_resample(vm, MSI_GSI, fd, resamplefd);
 	for (i = 1; i <= 3; i++) {
 		eventfd_signal(fd);
 		TEST_ASSERT(in_irr(vcpu, VECTOR), "The signal did not inject");
@@ -114,12 +114,12 @@ FACT(evtchn_unshared, "IRQFD-22 without a shared page an event is lost, and the 
 	share_info(KVM_XEN_INVALID_GFN);
 	eventfd_signal(fd);
 	TEST_ASSERT_EQ(eventfd_take(fd), 0);
-	kvm_deassign_irqfd(vm, MSI_GSI, fd);
+	irqfd_deassign(vm, MSI_GSI, fd);
 	TEST_ASSERT(!port_is_pending(), "The port is pending");
 	TEST_ASSERT(irr_is_empty(vcpu), "The port injected");
 
 	share_info(XEN_GPA / PAGE_SIZE);
-	kvm_assign_irqfd(vm, MSI_GSI, fd);
+	irqfd_assign(vm, MSI_GSI, fd);
 	eventfd_signal(fd);
 	take_port(1);
 }

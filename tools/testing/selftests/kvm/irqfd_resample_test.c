@@ -15,9 +15,9 @@ struct resampler {
 
 static struct resampler assign_resample(u32 gsi)
 {
-	struct resampler r = { kvm_new_eventfd(), kvm_new_eventfd() };
+	struct resampler r = { eventfd_new(), eventfd_new() };
 
-	kvm_assign_resample_irqfd(vm, gsi, r.fd, r.resamplefd);
+	irqfd_assign_resample(vm, gsi, r.fd, r.resamplefd);
 	return r;
 }
 
@@ -98,9 +98,9 @@ FACT(resample_all, "IRQFD-33 an EOI signals every resamplefd of the gsi, whoever
 FACT(resample_shared, "IRQFD-11 irqfds of two gsis can share a resamplefd")
 {
 	struct resampler a = boot_with_resampler(LEVEL);
-	struct resampler b = { kvm_new_eventfd(), a.resamplefd };
+	struct resampler b = { eventfd_new(), a.resamplefd };
 
-	kvm_assign_resample_irqfd(vm, IOAPIC_GSI + 1, b.fd, b.resamplefd);
+	irqfd_assign_resample(vm, IOAPIC_GSI + 1, b.fd, b.resamplefd);
 	program_pin(IOAPIC_GSI + 1, OTHER_VECTOR, LEVEL);
 	eventfd_signal(a.fd);
 	wait_until(in_irr(vcpu, VECTOR));
@@ -119,7 +119,7 @@ FACT(resample_collapse, "IRQFD-35 N signals before one EOI are one interrupt and
 
 	for (i = 0; i < 3; i++)
 		eventfd_signal(a.fd);
-	kvm_deassign_irqfd(vm, IOAPIC_GSI, a.fd);
+	irqfd_deassign(vm, IOAPIC_GSI, a.fd);
 	TEST_ASSERT(pin_is_high(IOAPIC_GSI), "The line did not stay high");
 	take_irqs();
 	TEST_ASSERT_EQ(irqs_taken(VECTOR), 1);
@@ -155,9 +155,9 @@ FACT(resample_last, "IRQFD-37 deassign of the last resampler, and only it, lower
 
 	eventfd_signal(a.fd);
 	wait_until(pin_is_high(IOAPIC_GSI));
-	kvm_deassign_irqfd(vm, IOAPIC_GSI, a.fd);
+	irqfd_deassign(vm, IOAPIC_GSI, a.fd);
 	TEST_ASSERT(pin_is_high(IOAPIC_GSI), "The first deassign lowered the line");
-	kvm_deassign_irqfd(vm, IOAPIC_GSI, b.fd);
+	irqfd_deassign(vm, IOAPIC_GSI, b.fd);
 	TEST_ASSERT(!pin_is_high(IOAPIC_GSI), "The last deassign left the line high");
 }
 
@@ -168,7 +168,7 @@ FACT(resample_deassigned, "IRQFD-37 after deassign an EOI signals no resamplefd 
 	pulse_line(IOAPIC_GSI);
 	take_irqs();
 	TEST_ASSERT_EQ(eventfd_take(r.resamplefd), 1);
-	kvm_deassign_irqfd(vm, IOAPIC_GSI, r.fd);
+	irqfd_deassign(vm, IOAPIC_GSI, r.fd);
 	pulse_line(IOAPIC_GSI);
 	take_irqs();
 	TEST_ASSERT_EQ(irqs_taken(VECTOR), 2);
@@ -176,7 +176,7 @@ FACT(resample_deassigned, "IRQFD-37 after deassign an EOI signals no resamplefd 
 
 	/* What comes after it has a line of its own. */
 	program_pin(IOAPIC_GSI, VECTOR, LEVEL);
-	kvm_assign_resample_irqfd(vm, IOAPIC_GSI, r.fd, r.resamplefd);
+	irqfd_assign_resample(vm, IOAPIC_GSI, r.fd, r.resamplefd);
 	eventfd_signal(r.fd);
 	wait_until(in_irr(vcpu, VECTOR));
 	take_irqs();
@@ -279,17 +279,17 @@ FACT(resample_msi, "IRQFD-38 with RESAMPLE an MSI is injected and its EOI signal
 /* Every EOI raises the line again; the handler gives up after STORM of them. */
 SMOKE_FACT(resample_self, "IRQFD-11 if resamplefd is the trigger every EOI interrupts again")
 {
-	int fd = kvm_new_eventfd();
+	int fd = eventfd_new();
 
 	boot();
 	program_pin(IOAPIC_GSI, VECTOR, LEVEL);
 	write_guest_global(vm, guest_irq_limit, STORM);
-	kvm_assign_resample_irqfd(vm, IOAPIC_GSI, fd, fd);
+	irqfd_assign_resample(vm, IOAPIC_GSI, fd, fd);
 	eventfd_signal(fd);
 	run_in_guest(guest_wait_irqs, VECTOR, STORM, false);
 	TEST_ASSERT_EQ(irqs_taken(VECTOR), STORM);
 
-	kvm_deassign_irqfd(vm, IOAPIC_GSI, fd);
+	irqfd_deassign(vm, IOAPIC_GSI, fd);
 	TEST_ASSERT(!pin_is_high(IOAPIC_GSI), "Deassign left the line high");
 }
 
@@ -299,7 +299,7 @@ FACT(resample_chain, "IRQFD-11 resamplefd can trigger another pin, at EOI and at
 	struct resampler r = boot_with_resampler(LEVEL | MASKED);
 
 	program_pin(IOAPIC_GSI + 1, OTHER_VECTOR, EDGE);
-	kvm_assign_irqfd(vm, IOAPIC_GSI + 1, r.resamplefd);
+	irqfd_assign(vm, IOAPIC_GSI + 1, r.resamplefd);
 
 	eventfd_signal(r.fd);
 	wait_until(pin_is_high(IOAPIC_GSI));

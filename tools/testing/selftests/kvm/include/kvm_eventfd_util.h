@@ -70,7 +70,7 @@ static inline void begin_turning_fastpath(void)
 /*
  * Eventfds.
  */
-static inline int __kvm_new_eventfd(u64 count, int flags)
+static inline int __eventfd_new(u64 count, int flags)
 {
 	int fd = eventfd(0, EFD_NONBLOCK | flags);
 
@@ -82,9 +82,9 @@ static inline int __kvm_new_eventfd(u64 count, int flags)
 	return fd;
 }
 
-static inline int kvm_new_eventfd(void)
+static inline int eventfd_new(void)
 {
-	return __kvm_new_eventfd(0, 0);
+	return __eventfd_new(0, 0);
 }
 
 static inline void eventfd_add(int fd, u64 count)
@@ -132,8 +132,8 @@ static inline int new_pipe(void)
 /*
  * KVM_IRQFD: the __ variants return what ioctl() does, the others succeed.
  */
-static inline int ____kvm_irqfd(struct kvm_vm *vm, u32 gsi, int eventfd,
-				int resamplefd, u32 flags)
+static inline int ____irqfd_ioctl(struct kvm_vm *vm, u32 gsi, int eventfd,
+				  int resamplefd, u32 flags)
 {
 	struct kvm_irqfd irqfd = {
 		.fd = eventfd,
@@ -145,40 +145,40 @@ static inline int ____kvm_irqfd(struct kvm_vm *vm, u32 gsi, int eventfd,
 	return __vm_ioctl(vm, KVM_IRQFD, &irqfd);
 }
 
-static inline int __kvm_irqfd(struct kvm_vm *vm, u32 gsi, int eventfd,
-			      u32 flags)
+static inline int __irqfd_ioctl(struct kvm_vm *vm, u32 gsi, int eventfd,
+				u32 flags)
 {
-	return ____kvm_irqfd(vm, gsi, eventfd, -1, flags);
+	return ____irqfd_ioctl(vm, gsi, eventfd, -1, flags);
 }
 
-static inline void kvm_irqfd(struct kvm_vm *vm, u32 gsi, int eventfd,
-			     u32 flags)
+static inline void irqfd_ioctl(struct kvm_vm *vm, u32 gsi, int eventfd,
+			       u32 flags)
 {
-	int ret = __kvm_irqfd(vm, gsi, eventfd, flags);
+	int ret = __irqfd_ioctl(vm, gsi, eventfd, flags);
 
 	TEST_ASSERT_VM_VCPU_IOCTL(!ret, KVM_IRQFD, ret, vm);
 }
 
-static inline void kvm_assign_irqfd(struct kvm_vm *vm, u32 gsi, int eventfd)
+static inline void irqfd_assign(struct kvm_vm *vm, u32 gsi, int eventfd)
 {
-	kvm_irqfd(vm, gsi, eventfd, 0);
+	irqfd_ioctl(vm, gsi, eventfd, 0);
 }
 
-static inline void kvm_deassign_irqfd(struct kvm_vm *vm, u32 gsi, int eventfd)
+static inline void irqfd_deassign(struct kvm_vm *vm, u32 gsi, int eventfd)
 {
-	kvm_irqfd(vm, gsi, eventfd, KVM_IRQFD_FLAG_DEASSIGN);
+	irqfd_ioctl(vm, gsi, eventfd, KVM_IRQFD_FLAG_DEASSIGN);
 }
 
-static inline int __kvm_assign_resample_irqfd(struct kvm_vm *vm, u32 gsi,
-					      int eventfd, int resamplefd)
+static inline int __irqfd_assign_resample(struct kvm_vm *vm, u32 gsi,
+					  int eventfd, int resamplefd)
 {
-	return ____kvm_irqfd(vm, gsi, eventfd, resamplefd, KVM_IRQFD_FLAG_RESAMPLE);
+	return ____irqfd_ioctl(vm, gsi, eventfd, resamplefd, KVM_IRQFD_FLAG_RESAMPLE);
 }
 
-static inline void kvm_assign_resample_irqfd(struct kvm_vm *vm, u32 gsi,
-					     int eventfd, int resamplefd)
+static inline void irqfd_assign_resample(struct kvm_vm *vm, u32 gsi,
+					 int eventfd, int resamplefd)
 {
-	int ret = __kvm_assign_resample_irqfd(vm, gsi, eventfd, resamplefd);
+	int ret = __irqfd_assign_resample(vm, gsi, eventfd, resamplefd);
 
 	TEST_ASSERT_VM_VCPU_IOCTL(!ret, KVM_IRQFD, ret, vm);
 }
@@ -186,8 +186,8 @@ static inline void kvm_assign_resample_irqfd(struct kvm_vm *vm, u32 gsi,
 /*
  * KVM_IOEVENTFD, in the same manner.
  */
-static inline int __kvm_ioeventfd(struct kvm_vm *vm, int eventfd, u64 addr,
-				  u32 len, u64 datamatch, u32 flags)
+static inline int __ioeventfd_ioctl(struct kvm_vm *vm, int eventfd, u64 addr,
+				    u32 len, u64 datamatch, u32 flags)
 {
 	struct kvm_ioeventfd ioeventfd = {
 		.datamatch = datamatch,
@@ -200,26 +200,26 @@ static inline int __kvm_ioeventfd(struct kvm_vm *vm, int eventfd, u64 addr,
 	return __vm_ioctl(vm, KVM_IOEVENTFD, &ioeventfd);
 }
 
-static inline void kvm_ioeventfd(struct kvm_vm *vm, int eventfd, u64 addr,
-				 u32 len, u64 datamatch, u32 flags)
+static inline void ioeventfd_ioctl(struct kvm_vm *vm, int eventfd, u64 addr,
+				   u32 len, u64 datamatch, u32 flags)
 {
-	int ret = __kvm_ioeventfd(vm, eventfd, addr, len, datamatch, flags);
+	int ret = __ioeventfd_ioctl(vm, eventfd, addr, len, datamatch, flags);
 
 	TEST_ASSERT_VM_VCPU_IOCTL(!ret, KVM_IOEVENTFD, ret, vm);
 }
 
-static inline void kvm_assign_ioeventfd(struct kvm_vm *vm, int eventfd,
-					u64 addr, u32 len, u32 flags)
+static inline void ioeventfd_assign(struct kvm_vm *vm, int eventfd,
+				    u64 addr, u32 len, u32 flags)
 {
-	kvm_ioeventfd(vm, eventfd, addr, len, 0, flags);
+	ioeventfd_ioctl(vm, eventfd, addr, len, 0, flags);
 }
 
-static inline void kvm_deassign_ioeventfd(struct kvm_vm *vm, int eventfd,
-					  u64 addr, u32 len,
-					  u32 flags)
+static inline void ioeventfd_deassign(struct kvm_vm *vm, int eventfd,
+				      u64 addr, u32 len,
+				      u32 flags)
 {
-	kvm_ioeventfd(vm, eventfd, addr, len, 0,
-		      flags | KVM_IOEVENTFD_FLAG_DEASSIGN);
+	ioeventfd_ioctl(vm, eventfd, addr, len, 0,
+			flags | KVM_IOEVENTFD_FLAG_DEASSIGN);
 }
 
 /*

@@ -92,6 +92,18 @@ static inline void guest_store(u64 gpa, u64 len, u64 data)
 	}
 }
 
+static inline void guest_ring_row(u64 is_pio, u64 addr, u64 nr)
+{
+	u64 i;
+
+	for (i = 0; i < nr; i++) {
+		if (is_pio)
+			guest_out(addr + i * 4, 4, i);
+		else
+			guest_store(addr + i * 4, 4, i);
+	}
+}
+
 static inline int guest_write(struct guest_access a)
 {
 	return run_in_guest(a.pio ? guest_out : guest_store, a.addr, a.len, a.data);
@@ -111,6 +123,20 @@ static inline void must_stay(struct guest_access a)
 	int exits = guest_write(a);
 
 	TEST_ASSERT(!exits, "%s: wanted no exit, got %d", access_name(a), exits);
+}
+
+/* Clear of the port that ucalls use. */
+#define FAR		0x2000
+
+static inline int try_zone(const struct bus *bus, int i)
+{
+	struct kvm_coalesced_mmio_zone zone = {
+		.addr = bus->addr + FAR + i * 8,
+		.size = 8,
+		.pio = !!(bus->flags & KVM_IOEVENTFD_FLAG_PIO),
+	};
+
+	return __vm_ioctl(vm, KVM_REGISTER_COALESCED_MMIO, &zone);
 }
 
 static inline void must_be_silent(int fd)
@@ -140,24 +166,24 @@ static inline void must_exit(struct guest_access a)
 
 static inline int assign(const struct bus *bus, u64 offset, u32 len)
 {
-	int fd = kvm_new_eventfd();
+	int fd = eventfd_new();
 
-	kvm_assign_ioeventfd(vm, fd, bus->addr + offset, len, bus->flags);
+	ioeventfd_assign(vm, fd, bus->addr + offset, len, bus->flags);
 	return fd;
 }
 
 static inline void deassign(const struct bus *bus, int fd, u64 offset, u32 len)
 {
-	kvm_deassign_ioeventfd(vm, fd, bus->addr + offset, len, bus->flags);
+	ioeventfd_deassign(vm, fd, bus->addr + offset, len, bus->flags);
 }
 
 static inline int assign_value(const struct bus *bus, u64 offset, u32 len,
 			       u64 value)
 {
-	int fd = kvm_new_eventfd();
+	int fd = eventfd_new();
 
-	kvm_ioeventfd(vm, fd, bus->addr + offset, len, value,
-		      bus->flags | KVM_IOEVENTFD_FLAG_DATAMATCH);
+	ioeventfd_ioctl(vm, fd, bus->addr + offset, len, value,
+			bus->flags | KVM_IOEVENTFD_FLAG_DATAMATCH);
 	return fd;
 }
 

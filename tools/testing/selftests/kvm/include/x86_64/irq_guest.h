@@ -94,6 +94,15 @@ static inline void guest_wait_irqs(u64 vector, u64 nr, u64 halt)
 	}
 }
 
+/* Interrupts on, until as many as the host has asked for have come by either vector. */
+static inline void guest_wait_both(u64 nr, u64 unused1, u64 unused2)
+{
+	asm volatile("sti" : : : "memory");
+	while (READ_ONCE(guest_irqs[VECTOR]) + READ_ONCE(guest_irqs[OTHER_VECTOR]) < nr)
+		cpu_relax();
+	asm volatile("cli" : : : "memory");
+}
+
 static inline void guest_enable_apic(u64 unused1, u64 unused2, u64 unused3)
 {
 	x2apic_enable();
@@ -312,9 +321,9 @@ static inline void remove_routes(void)
 
 static inline int new_irqfd(u32 gsi)
 {
-	int fd = kvm_new_eventfd();
+	int fd = eventfd_new();
 
-	kvm_assign_irqfd(vm, gsi, fd);
+	irqfd_assign(vm, gsi, fd);
 	return fd;
 }
 

@@ -1,0 +1,304 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Masked GSIs whose route is a pin of the IOAPIC or of a PIC.
+ *
+ * The ids in the names of the facts are those of the rules in
+ * Documentation/virt/kvm/eventfd.rst.
+ */
+#include "gsi_mask.h"
+
+FACT(edge_pin, "MASK-9 edges of a masked edge triggered pin are one pulse at unmask")
+{
+	int fd;
+
+	boot_with_pin(EDGE);
+	fd = new_irqfd(IOAPIC_GSI);
+	mask(IOAPIC_GSI);
+	eventfd_signal(fd);
+	eventfd_signal(fd);
+	pulse_line(IOAPIC_GSI);
+	TEST_ASSERT(is_pending(IOAPIC_GSI) && !take(VECTOR), "Not kept");
+	unmask(IOAPIC_GSI);
+	TEST_ASSERT_EQ(take(VECTOR), 1);
+	TEST_ASSERT(!pin_is_high(IOAPIC_GSI), "The pulse has not come to an end");
+	eventfd_signal(fd);
+	wait_for_pulse(IOAPIC_GSI, VECTOR);
+	TEST_ASSERT_EQ(take(VECTOR), 1);
+}
+
+FACT(level_pin, "MASK-8 MASK-9 the pins of a masked gsi are low until it is unmasked")
+{
+	boot_with_pin(LEVEL | MASKED);
+	kvm_irq_line(vm, IOAPIC_GSI, 1);
+	TEST_ASSERT(pin_is_high(IOAPIC_GSI), "KVM_IRQ_LINE did not raise the pin");
+	mask(IOAPIC_GSI);
+	TEST_ASSERT(!pin_is_high(IOAPIC_GSI), "The pin is still high");
+	TEST_ASSERT(is_pending(IOAPIC_GSI), "Its level is not pending");
+
+	/* The guest may do what it wants with the pin. */
+	program_pin(IOAPIC_GSI, VECTOR, LEVEL);
+	TEST_ASSERT(!take(VECTOR), "A masked gsi interrupts");
+	unmask(IOAPIC_GSI);
+	TEST_ASSERT(pin_is_high(IOAPIC_GSI), "The level is not driven again");
+	TEST_ASSERT(take(VECTOR) > 0, "It does not interrupt");
+	kvm_irq_line(vm, IOAPIC_GSI, 0);
+	TEST_ASSERT(!pin_is_high(IOAPIC_GSI), "The level cannot be lowered any more");
+}
+
+FACT(irqchip_set, "MASK-8 KVM_SET_IRQCHIP raises a masked pin if it says so, and masks no less")
+{
+	struct kvm_irqchip chip = { .chip_id = KVM_IRQCHIP_IOAPIC };
+
+	boot_with_pin(LEVEL);
+	mask(IOAPIC_GSI);
+	kvm_irq_line(vm, IOAPIC_GSI, 1);
+	vm_ioctl(vm, KVM_GET_IRQCHIP, &chip);
+	TEST_ASSERT(!(chip.chip.ioapic.irr & BIT(IOAPIC_GSI)), "The state tells of a masked level");
+	vm_ioctl(vm, KVM_SET_IRQCHIP, &chip);
+	TEST_ASSERT(!take(VECTOR), "Setting what was got interrupts");
+
+	chip.chip.ioapic.irr |= BIT(IOAPIC_GSI);
+	vm_ioctl(vm, KVM_SET_IRQCHIP, &chip);
+	TEST_ASSERT(take(VECTOR) > 0, "It does not interrupt");
+	TEST_ASSERT(is_masked(IOAPIC_GSI) && is_pending(IOAPIC_GSI), "It is forgotten");
+	kvm_irq_line(vm, IOAPIC_GSI, 0);
+	kvm_irq_line(vm, IOAPIC_GSI, 1);
+	TEST_ASSERT(!take(VECTOR), "A masked gsi interrupts");
+
+	unmask(IOAPIC_GSI);
+	TEST_ASSERT(pin_is_high(IOAPIC_GSI) && take(VECTOR) > 0, "The level is not driven again");
+	kvm_irq_line(vm, IOAPIC_GSI, 0);
+	TEST_ASSERT(!pin_is_high(IOAPIC_GSI), "The level cannot be lowered any more");
+}
+
+FACT(level_goes, "MASK-9 MASK-11 a level that goes while masked is not pending, nor raised")
+{
+	boot_with_pin(LEVEL);
+	mask(IOAPIC_GSI);
+	kvm_irq_line(vm, IOAPIC_GSI, 1);
+	TEST_ASSERT(is_pending(IOAPIC_GSI) && !pin_is_high(IOAPIC_GSI), "A level is not kept");
+	kvm_irq_line(vm, IOAPIC_GSI, 0);
+	TEST_ASSERT(!is_pending(IOAPIC_GSI), "A level that is gone is pending");
+	unmask(IOAPIC_GSI);
+	TEST_ASSERT(!pin_is_high(IOAPIC_GSI) && !take(VECTOR), "It interrupts");
+
+	/* A level from before. */
+	program_pin(IOAPIC_GSI, VECTOR, LEVEL | MASKED);
+	kvm_irq_line(vm, IOAPIC_GSI, 1);
+	mask(IOAPIC_GSI);
+	kvm_irq_line(vm, IOAPIC_GSI, 0);
+	program_pin(IOAPIC_GSI, VECTOR, LEVEL);
+	unmask(IOAPIC_GSI);
+	TEST_ASSERT(!pin_is_high(IOAPIC_GSI) && !take(VECTOR), "It interrupts");
+}
+
+FACT(trigger_mode, "MASK-9 MASK-11 an edge is kept or dropped by the trigger mode at unmask")
+{
+	boot_with_pin(EDGE);
+	mask(IOAPIC_GSI);
+	pulse_line(IOAPIC_GSI);
+	program_pin(IOAPIC_GSI, VECTOR, LEVEL);
+	TEST_ASSERT(!is_pending(IOAPIC_GSI), "An edge is pending on a level triggered pin");
+	unmask(IOAPIC_GSI);
+	TEST_ASSERT_EQ(take(VECTOR), 0);
+
+	mask(IOAPIC_GSI);
+	pulse_line(IOAPIC_GSI);
+	program_pin(IOAPIC_GSI, VECTOR, EDGE);
+	TEST_ASSERT(is_pending(IOAPIC_GSI), "The edge is not pending");
+	unmask(IOAPIC_GSI);
+	TEST_ASSERT_EQ(take(VECTOR), 1);
+}
+
+FACT(high_edge, "MASK-9 a level that an edge triggered pin finds at unmask is one edge, not two")
+{
+	boot_with_pin(EDGE);
+	mask(IOAPIC_GSI);
+	kvm_irq_line(vm, IOAPIC_GSI, 1);
+	unmask(IOAPIC_GSI);
+	TEST_ASSERT_EQ(take(VECTOR), 1);
+	TEST_ASSERT_EQ(take(VECTOR), 0);
+
+	/* It is up, and so this is no edge. */
+	kvm_irq_line(vm, IOAPIC_GSI, 1);
+	TEST_ASSERT_EQ(take(VECTOR), 0);
+	kvm_irq_line(vm, IOAPIC_GSI, 0);
+	kvm_irq_line(vm, IOAPIC_GSI, 1);
+	TEST_ASSERT_EQ(take(VECTOR), 1);
+}
+
+FACT(route_to_pin, "MASK-10 what came for an MSI is a pulse of the pin that the gsi has at unmask")
+{
+	int fd;
+
+	boot_with_pin(EDGE);
+	set_route(MSI_ROUTE(MSI_GSI, OTHER_VECTOR));
+	fd = new_irqfd(MSI_GSI);
+	mask(MSI_GSI);
+	eventfd_signal(fd);
+	set_route(PIN_ROUTE(MSI_GSI, KVM_IRQCHIP_IOAPIC, IOAPIC_GSI));
+	unmask(MSI_GSI);
+	TEST_ASSERT(take(VECTOR) == 1 && !irqs_taken(OTHER_VECTOR), "Not by the new route");
+}
+
+FACT(level_to_msi, "MASK-10 MASK-11 a line that is up already and raised again is an MSI then")
+{
+	boot_with_pin(LEVEL | MASKED);
+	kvm_irq_line(vm, IOAPIC_GSI, 1);
+	mask(IOAPIC_GSI);
+	set_route(MSI_ROUTE(IOAPIC_GSI, OTHER_VECTOR));
+	TEST_ASSERT(!is_pending(IOAPIC_GSI), "A level is pending for an MSI");
+	kvm_irq_line(vm, IOAPIC_GSI, 1);
+	TEST_ASSERT(is_pending(IOAPIC_GSI), "It is not pending");
+	unmask(IOAPIC_GSI);
+	TEST_ASSERT_EQ(take(OTHER_VECTOR), 1);
+}
+
+FACT(resample, "MASK-12 a resampled line is acknowledged, and raised again, across a mask")
+{
+	int fd = eventfd_new(), resamplefd = eventfd_new();
+
+	boot_with_pin(LEVEL);
+	irqfd_assign_resample(vm, IOAPIC_GSI, fd, resamplefd);
+	eventfd_signal(fd);
+	wait_until(in_irr(vcpu, VECTOR));
+	mask(IOAPIC_GSI);
+	TEST_ASSERT(!pin_is_high(IOAPIC_GSI) && is_pending(IOAPIC_GSI), "The line is not kept");
+	TEST_ASSERT_EQ(take(VECTOR), 1);
+	TEST_ASSERT_EQ(eventfd_take(resamplefd), 1);
+	TEST_ASSERT(!is_pending(IOAPIC_GSI), "The EOI has not lowered the line");
+
+	eventfd_signal(fd);
+	TEST_ASSERT(is_pending(IOAPIC_GSI) && !take(VECTOR), "Not kept");
+	TEST_ASSERT_EQ(eventfd_take(resamplefd), 0);
+	unmask(IOAPIC_GSI);
+	TEST_ASSERT_EQ(take(VECTOR), 1);
+	TEST_ASSERT_EQ(eventfd_take(resamplefd), 1);
+	TEST_ASSERT_EQ(take(VECTOR), 0);
+
+	/* The irqfd goes, and its level with it. */
+	mask(IOAPIC_GSI);
+	eventfd_signal(fd);
+	irqfd_deassign(vm, IOAPIC_GSI, fd);
+	TEST_ASSERT(!is_pending(IOAPIC_GSI), "A level without an irqfd");
+	unmask(IOAPIC_GSI);
+	TEST_ASSERT_EQ(take(VECTOR), 0);
+}
+
+FACT(two_sources, "MASK-8 each source of a line keeps its own level")
+{
+	int fd = eventfd_new(), resamplefd = eventfd_new();
+
+	boot_with_pin(LEVEL | MASKED);
+	irqfd_assign_resample(vm, IOAPIC_GSI, fd, resamplefd);
+	kvm_irq_line(vm, IOAPIC_GSI, 1);
+	eventfd_signal(fd);
+	mask(IOAPIC_GSI);
+	kvm_irq_line(vm, IOAPIC_GSI, 0);
+	wait_until(is_pending(IOAPIC_GSI));
+	unmask(IOAPIC_GSI);
+	TEST_ASSERT(pin_is_high(IOAPIC_GSI), "One source has lowered the other's level");
+	irqfd_deassign(vm, IOAPIC_GSI, fd);
+	TEST_ASSERT(!pin_is_high(IOAPIC_GSI), "The other's level stays up");
+}
+
+static void boot_with_pics(u32 elcr)
+{
+	boot();
+	program_pin(PIC_GSI, OTHER_VECTOR, MASKED);
+	program_pin(SLAVE_GSI, OTHER_VECTOR, MASKED);
+	run_in_guest(guest_program_pics, elcr, 0, 0);
+}
+
+static void pic_takes_back(int gsi)
+{
+	int fd = new_irqfd(gsi), vector = PIC_VECTOR + gsi;
+
+	eventfd_signal(fd);
+	wait_for_pic_pulse(gsi);
+	mask(gsi);
+	TEST_ASSERT(is_pending(gsi), "Not pending");
+	take_irqs();
+	TEST_ASSERT(!irqs_taken(vector), "A masked gsi interrupts");
+	TEST_ASSERT(!irqs_taken(PIC_VECTOR + 7) && !irqs_taken(PIC_VECTOR + 15),
+		    "There was a spurious interrupt");
+	unmask(gsi);
+	TEST_ASSERT_EQ(take(vector), 1);
+	TEST_ASSERT_EQ(take(vector), 0);
+	eventfd_signal(fd);
+	wait_for_pic_pulse(gsi);
+	TEST_ASSERT_EQ(take(vector), 1);
+}
+
+FACT(pic_edge, "MASK-6 an edge that a PIC has latched and no vCPU has taken is taken back")
+{
+	boot_with_pics(0);
+	pic_takes_back(PIC_GSI);
+	pic_takes_back(SLAVE_GSI);
+}
+
+static void guest_set_elcr(u64 elcr, u64 unused1, u64 unused2)
+{
+	guest_outb(0x4d0, elcr);
+}
+
+FACT(pic_retriggered, "MASK-7 an edge on a PIC's pin that has become level triggered goes")
+{
+	boot_with_pics(0);
+	pulse_line(PIC_GSI);
+	run_in_guest(guest_set_elcr, BIT(PIC_GSI), 0, 0);
+	mask(PIC_GSI);
+	TEST_ASSERT_EQ(take(PIC_VECTOR + PIC_GSI), 0);
+	unmask(PIC_GSI);
+	TEST_ASSERT_EQ(take(PIC_VECTOR + PIC_GSI), 0);
+}
+
+FACT(pic_level, "MASK-8 a level on a PIC's pin goes and comes with the mask")
+{
+	boot_with_pics(BIT(PIC_GSI) | BIT(SLAVE_GSI));
+	kvm_irq_line(vm, PIC_GSI, 1);
+	kvm_irq_line(vm, SLAVE_GSI, 1);
+	mask_range(PIC_GSI, SLAVE_GSI - PIC_GSI + 1);
+	take_irqs();
+	TEST_ASSERT(!irqs_taken(PIC_VECTOR + PIC_GSI) && !irqs_taken(PIC_VECTOR + SLAVE_GSI) &&
+		    !irqs_taken(PIC_VECTOR + 15), "A masked gsi interrupts");
+	guest_irq_limit = 1;
+	sync_global_to_guest(vm, guest_irq_limit);
+	unmask(PIC_GSI);
+	TEST_ASSERT(take(PIC_VECTOR + PIC_GSI) > 0, "The level of the master is lost");
+	kvm_irq_line(vm, PIC_GSI, 0);
+	unmask(SLAVE_GSI);
+	TEST_ASSERT(take(PIC_VECTOR + SLAVE_GSI) > 0, "The level of the slave is lost");
+}
+
+static void guest_mask_pic(u64 unused1, u64 unused2, u64 unused3)
+{
+	guest_outb(0x21, 0xff);
+}
+
+/* The guest uses the IOAPIC, and keeps the PICs masked. */
+FACT(pic_unused, "MASK-9 MASK-11 what an unused PIC has latched is not pending, nor raised")
+{
+	int fd;
+
+	boot();
+	run_in_guest(guest_program_pics, 0, 0, 0);
+	run_in_guest(guest_mask_pic, 0, 0, 0);
+	program_pin(PIC_GSI, VECTOR, EDGE);
+	fd = new_irqfd(PIC_GSI);
+	eventfd_signal(fd);
+	wait_for_pulse(PIC_GSI, VECTOR);
+	TEST_ASSERT_EQ(take(VECTOR), 1);
+	mask(PIC_GSI);
+	TEST_ASSERT(!is_pending(PIC_GSI), "It is pending");
+	unmask(PIC_GSI);
+	TEST_ASSERT_EQ(take(VECTOR), 0);
+}
+
+int main(int argc, char *argv[])
+{
+	TEST_REQUIRE(kvm_has_cap(KVM_CAP_IRQFD));
+	TEST_REQUIRE(kvm_has_cap(KVM_CAP_GSI_MASK));
+
+	return kvm_facts_run(argc, argv);
+}

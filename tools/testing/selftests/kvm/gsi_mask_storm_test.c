@@ -1,0 +1,316 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * GSIs that are masked and unmasked amid signals, or go while they are masked.
+ *
+ * The ids in the names of the facts are those of the rules in
+ * Documentation/virt/kvm/eventfd.rst.
+ */
+#include <sys/sysinfo.h>
+
+#include "gsi_mask.h"
+
+/* To all APICs, which no signal injects in place. */
+#define BROADCAST	0xff000u
+
+static bool mask_now(int gsi)
+{
+	mask(gsi);
+	return true;
+}
+
+FACT(deferred, "MASK-7 an interrupt on its way to a work item comes, or is pending")
+{
+	struct kvm_irq_routing_entry entry = MSI_ROUTE(MSI_GSI, VECTOR);
+	int fd, i, came = 0, kept = 0;
+	bool in;
+
+	boot();
+	entry.u.msi.address_lo |= BROADCAST;
+	set_route(entry);
+	fd = new_irqfd(MSI_GSI);
+	for (i = 0; i < 200; i++) {
+		/* At times before the work can run. */
+		if (i % 2) {
+			signal_does(fd, mask_now, MSI_GSI);
+		} else {
+			eventfd_signal(fd);
+			usleep(i % 50);
+			mask(MSI_GSI);
+		}
+		in = in_irr(vcpu, VECTOR);
+		/* The work may not have come to the mask yet. */
+		wait_until(in || is_pending(MSI_GSI));
+		TEST_ASSERT(in_irr(vcpu, VECTOR) == in && is_pending(MSI_GSI) == !in,
+			    "It has come and is pending, or has come after the mask");
+		came += in;
+		kept += !in;
+		unmask(MSI_GSI);
+		TEST_ASSERT_EQ(take(VECTOR), 1);
+	}
+	printf("of %d interrupts %d came before the mask\n", i, came);
+	TEST_ASSERT(came && kept, "There was no race");
+}
+
+/*
+ * Races.
+ */
+#define NR_ROUNDS	(get_nprocs() > 1 ? 2000 : 300)
+
+struct race {
+	int fd;
+	int rounds;
+	pthread_barrier_t barrier;
+};
+
+static void *signal_in_race(void *arg)
+{
+	struct race *race = arg;
+	int i;
+
+	for (i = 0; i < race->rounds; i++) {
+		pthread_barrier_wait(&race->barrier);
+		dither();
+		eventfd_signal(race->fd);
+		pthread_barrier_wait(&race->barrier);
+	}
+	return NULL;
+}
+
+static void start_race(struct race *race)
+{
+	race->fd = new_irqfd(MSI_GSI);
+	TEST_ASSERT(!pthread_barrier_init(&race->barrier, NULL, 2), "No barrier");
+}
+
+static void boot_race(struct race *race)
+{
+	vm = vm_create_with_one_vcpu(&vcpu, guest_main);
+	enable_apic(vcpu, 1);
+	set_route(MSI_ROUTE(MSI_GSI, VECTOR));
+	start_race(race);
+}
+
+FACT(race_mask, "MASK-7 a signal amid masking interrupts, or else is pending")
+{
+	int i, rounds = NR_ROUNDS, came = 0;
+	struct race race = { .rounds = rounds };
+	pthread_t thread;
+
+	boot_race(&race);
+	thread = spawn(signal_in_race, &race);
+	for (i = 0; i < rounds; i++) {
+		pthread_barrier_wait(&race.barrier);
+		dither();
+		mask(MSI_GSI);
+		pthread_barrier_wait(&race.barrier);
+		TEST_ASSERT(in_irr(vcpu, VECTOR) != is_pending(MSI_GSI),
+			    "In round %d it is %s", i, is_pending(MSI_GSI) ? "both" : "neither");
+		came += in_irr(vcpu, VECTOR);
+		unmask(MSI_GSI);
+		TEST_ASSERT(in_irr(vcpu, VECTOR), "In round %d it is lost", i);
+		clear_irr();
+	}
+	join(thread);
+	printf("of %d signals %d came before the mask\n", rounds, came);
+	TEST_ASSERT(came && came < rounds, "There was no race");
+}
+
+/* A walk over all vCPUs takes its time, and masking comes in the midst of it. */
+#define MANY_VCPUS	64
+
+FACT(race_broadcast, "MASK-7 an interrupt to many vCPUs amid masking comes to all, or none")
+{
+	struct kvm_irq_routing_entry entry = MSI_ROUTE(MSI_GSI, VECTOR);
+	int i, v, rounds = NR_ROUNDS / 4, came = 0;
+	struct kvm_vcpu *vcpus[MANY_VCPUS];
+	struct race race = { .rounds = rounds };
+	bool first, last;
+	pthread_t thread;
+
+	vm = vm_create_with_vcpus(MANY_VCPUS, guest_main, vcpus);
+	for (v = 0; v < MANY_VCPUS; v++)
+		enable_apic(vcpus[v], 1);
+	entry.u.msi.address_lo |= BROADCAST;
+	set_route(entry);
+	start_race(&race);
+	thread = spawn(signal_in_race, &race);
+	for (i = 0; i < rounds; i++) {
+		pthread_barrier_wait(&race.barrier);
+		dither();
+		mask(MSI_GSI);
+		last = in_irr(vcpus[MANY_VCPUS - 1], VECTOR);
+		first = in_irr(vcpus[0], VECTOR);
+		TEST_ASSERT(first == last, "In round %d it comes after the mask", i);
+		pthread_barrier_wait(&race.barrier);
+		wait_until(first || is_pending(MSI_GSI));
+		TEST_ASSERT(in_irr(vcpus[0], VECTOR) == first && is_pending(MSI_GSI) == !first,
+			    "In round %d it is both, or comes after the mask", i);
+		came += first;
+		unmask(MSI_GSI);
+		for (v = 0; v < MANY_VCPUS; v++) {
+			vcpu = vcpus[v];
+			TEST_ASSERT(in_irr(vcpu, VECTOR), "In round %d vCPU %d has none",
+				    i, v);
+			clear_irr();
+		}
+	}
+	join(thread);
+	printf("of %d signals %d came before the mask\n", rounds, came);
+	TEST_ASSERT(came < rounds, "There was no race");
+}
+
+FACT(race_unmask, "MASK-9 a signal amid unmasking interrupts, and is not pending")
+{
+	int i, rounds = NR_ROUNDS, kept = 0;
+	struct race race = { .rounds = rounds };
+	pthread_t thread;
+
+	boot_race(&race);
+	thread = spawn(signal_in_race, &race);
+	for (i = 0; i < rounds; i++) {
+		mask(MSI_GSI);
+		pthread_barrier_wait(&race.barrier);
+		dither();
+		kept += is_pending(MSI_GSI);
+		unmask(MSI_GSI);
+		pthread_barrier_wait(&race.barrier);
+		TEST_ASSERT(in_irr(vcpu, VECTOR) && !is_pending(MSI_GSI),
+			    "In round %d it is lost, or pending", i);
+		clear_irr();
+	}
+	join(thread);
+	printf("of %d signals %d came before unmasking\n", rounds, kept);
+	TEST_ASSERT(kept && kept < rounds, "There was no race");
+}
+
+static int masks;
+
+static void *keep_masking(void *arg)
+{
+	u32 gsi = (u64)arg;
+
+	while (!READ_ONCE(stop_signalling)) {
+		mask(gsi);
+		dither();
+		unmask(gsi);
+		WRITE_ONCE(masks, masks + 1);
+		dither();
+	}
+	return NULL;
+}
+
+/* Each signal waits for its interrupt: none may be lost, nor come twice. */
+static void storm(int fd, u32 gsi, int pin)
+{
+	int i, rounds = NR_ROUNDS, pending = 0;
+	pthread_t thread = spawn(keep_masking, (void *)(u64)gsi);
+
+	for (i = 0; i < rounds; i++) {
+		TEST_ASSERT_EQ(irqs_taken(VECTOR), i);
+		eventfd_signal(fd);
+		pending += is_pending(gsi);
+		while (irqs_taken(VECTOR) == i)
+			take_irqs();
+		wait_until(pin < 0 || !pin_is_high(pin));
+	}
+	WRITE_ONCE(stop_signalling, true);
+	join(thread);
+	take_irqs();
+	TEST_ASSERT_EQ(irqs_taken(VECTOR), rounds);
+	printf("%d signals, %d of them seen pending, %d masks\n", rounds, pending, masks);
+	TEST_ASSERT(pending && masks, "There was no race");
+}
+
+FACT(storm_msi, "MASK-7 MASK-9 in a storm of masks each signal of an MSI is one interrupt")
+{
+	int fd = boot_with_msi();
+
+	storm(fd, MSI_GSI, -1);
+}
+
+FACT(storm_pin, "MASK-7 MASK-9 in a storm of masks each signal of a pin is one interrupt")
+{
+	boot_with_pin(EDGE);
+	storm(new_irqfd(IOAPIC_GSI), IOAPIC_GSI, IOAPIC_GSI);
+}
+
+FACT(storm_level, "MASK-8 MASK-9 after a storm of masks a line is as its source left it")
+{
+	pthread_t thread;
+	int i;
+
+	boot_with_pin(LEVEL | MASKED);
+	for (i = 0; i < NR_ROUNDS / 10; i++) {
+		WRITE_ONCE(stop_signalling, false);
+		thread = spawn(keep_masking, (void *)IOAPIC_GSI);
+		wait_until(READ_ONCE(masks) > i);
+		kvm_irq_line(vm, IOAPIC_GSI, 1);
+		dither();
+		kvm_irq_line(vm, IOAPIC_GSI, 0);
+		dither();
+		kvm_irq_line(vm, IOAPIC_GSI, i % 2);
+		WRITE_ONCE(stop_signalling, true);
+		join(thread);
+		TEST_ASSERT(pin_is_high(IOAPIC_GSI) == i % 2, "In round %d it is not", i);
+	}
+	printf("%d masks\n", masks);
+}
+
+FACT(storm_all, "MASK-7 routes, irqfds, lines, masks and the guest, all at once, do no harm")
+{
+	static int fds[2];
+	pthread_t threads[4];
+	u64 bits[WORDS];
+	int i;
+
+	boot_with_pin(LEVEL | MASKED);
+	fds[0] = new_irqfd(IOAPIC_GSI);
+	fds[1] = eventfd_new();
+	threads[0] = spawn(keep_masking, (void *)IOAPIC_GSI);
+	threads[1] = spawn(keep_masking, (void *)MSI_GSI);
+	threads[2] = spawn(keep_signalling, &fds[0]);
+	threads[3] = spawn(keep_signalling, &fds[1]);
+	for (i = 0; i < NR_ROUNDS / 10; i++) {
+		struct kvm_irq_routing_entry entries[] = {
+			MSI_ROUTE(i % 2 ? IOAPIC_GSI : MSI_GSI, VECTOR),
+			PIN_ROUTE(i % 2 ? MSI_GSI : IOAPIC_GSI, KVM_IRQCHIP_IOAPIC, IOAPIC_GSI),
+		};
+
+		irqfd_assign(vm, MSI_GSI, fds[1]);
+		set_routing(entries, 2);
+		kvm_irq_line(vm, IOAPIC_GSI, i & 1);
+		take_irqs();
+		get_state(0, NR_GSIS, bits, NULL);
+		memset(bits, 0, sizeof(bits));
+		bits[0] = i & 2 ? BIT_ULL(IOAPIC_GSI) : 0;
+		set_state(0, 64, NULL, bits);
+		irqfd_deassign(vm, MSI_GSI, fds[1]);
+	}
+	WRITE_ONCE(stop_signalling, true);
+	for (i = 0; i < 4; i++)
+		join(threads[i]);
+	unmask_range(0, NR_GSIS);
+	TEST_ASSERT_EQ(nr_masked(), 0);
+}
+
+FACT(vm_goes, "MASK-5 a VM may go while gsis are masked and interrupts pending")
+{
+	int fd, i;
+
+	for (i = 0; i < 10; i++) {
+		fd = boot_with_msi();
+		mask_range(0, NR_GSIS);
+		eventfd_signal(fd);
+		kvm_vm_free(vm);
+		eventfd_signal(fd);
+		TEST_ASSERT_EQ(eventfd_take(fd), 1);
+	}
+}
+
+int main(int argc, char *argv[])
+{
+	TEST_REQUIRE(kvm_has_cap(KVM_CAP_IRQFD));
+	TEST_REQUIRE(kvm_has_cap(KVM_CAP_GSI_MASK));
+
+	return kvm_facts_run(argc, argv);
+}

@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Masks of GSIs.
+ */
+#ifndef SELFTEST_KVM_GSI_MASK_H
+#define SELFTEST_KVM_GSI_MASK_H
+
+#include "irq_guest.h"
+
+#define NR_GSIS		4096
+#define WORDS		(NR_GSIS / 64)
+
+/*
+ * The ioctls: the __ variants return what ioctl() does, the others succeed.
+ */
+static inline int ____mask(u32 first, u32 count, u32 flags, u32 reserved)
+{
+	struct kvm_mask_irq args = { first, count, flags, reserved };
+
+	return __vm_ioctl(vm, KVM_MASK_IRQ, &args);
+}
+
+static inline int ____unmask(u32 first, u32 count, u32 flags, u32 reserved)
+{
+	struct kvm_unmask_irq args = { first, count, flags, reserved };
+
+	return __vm_ioctl(vm, KVM_UNMASK_IRQ, &args);
+}
+
+static inline void mask_range(u32 first, u32 count)
+{
+	TEST_ASSERT(!____mask(first, count, 0, 0), "KVM_MASK_IRQ got errno %i", errno);
+}
+
+static inline void unmask_range(u32 first, u32 count)
+{
+	TEST_ASSERT(!____unmask(first, count, 0, 0), "KVM_UNMASK_IRQ got errno %i", errno);
+}
+
+static inline void mask(u32 gsi)
+{
+	mask_range(gsi, 1);
+}
+
+static inline void unmask(u32 gsi)
+{
+	unmask_range(gsi, 1);
+}
+
+static inline int __pending_irqs(u32 first, u32 count, u32 flags, void *pending, void *masked)
+{
+	struct kvm_pending_irqs args = {
+		.first = first,
+		.count = count,
+		.flags = flags,
+		.pending = (u64)pending,
+		.masked = (u64)masked,
+	};
+
+	return __vm_ioctl(vm, KVM_PENDING_IRQS, &args);
+}
+
+static inline void get_state(u32 first, u32 count, u64 *pending, u64 *masked)
+{
+	TEST_ASSERT(!__pending_irqs(first, count, KVM_PENDING_IRQS_GET, pending, masked),
+		    "KVM_PENDING_IRQS got errno %i", errno);
+}
+
+static inline int __set_state(u32 first, u32 count, u64 *pending, u64 *masked)
+{
+	return __pending_irqs(first, count, KVM_PENDING_IRQS_SET, pending, masked);
+}
+
+static inline void set_state(u32 first, u32 count, u64 *pending, u64 *masked)
+{
+	TEST_ASSERT(!__set_state(first, count, pending, masked),
+		    "KVM_PENDING_IRQS got errno %i", errno);
+}
+
+static inline bool is_pending(u32 gsi)
+{
+	u64 pending;
+
+	get_state(gsi, 1, &pending, NULL);
+	return pending;
+}
+
+static inline bool is_masked(u32 gsi)
+{
+	u64 masked;
+
+	get_state(gsi, 1, NULL, &masked);
+	return masked;
+}
+
+static inline bool is_in(u64 *bitmap, int bit)
+{
+	return bitmap[bit / 64] & BIT_ULL(bit % 64);
+}
+
+static inline int nr_masked(void)
+{
+	u64 masked[WORDS];
+	int i, nr = 0;
+
+	get_state(0, NR_GSIS, NULL, masked);
+	for (i = 0; i < NR_GSIS; i++)
+		nr += is_in(masked, i);
+	return nr;
+}
+
+/* Interrupts that the guest takes now. */
+static inline int take(int vector)
+{
+	int before = irqs_taken(vector);
+
+	take_irqs();
+	return irqs_taken(vector) - before;
+}
+
+/* A pause of random length, for both to come first now and then. */
+static inline void dither(void)
+{
+	int i, n = rand() % (rand() % 2000 + 1);
+
+	for (i = 0; i < n; i++)
+		cpu_relax();
+	if (rand() & 1)
+		sched_yield();
+	/* With one CPU the other side may not come first without. */
+	if (!(rand() & 3))
+		usleep(rand() % 100);
+}
+
+static inline void boot_with_pin(u32 flags)
+{
+	boot();
+	program_pin(IOAPIC_GSI, VECTOR, flags);
+}
+
+#endif /* SELFTEST_KVM_GSI_MASK_H */

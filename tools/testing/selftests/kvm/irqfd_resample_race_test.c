@@ -1,0 +1,272 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Resamplers that come and go while the guest acknowledges and masks interrupts.
+ *
+ * The ids in the names of the facts are those of the rules in
+ * Documentation/virt/kvm/eventfd.rst.
+ */
+#include "irqfd_race.h"
+
+static int other_fd;
+static int nr_signals;
+static bool guest_stop;
+
+static u64 guest_unmasks;
+
+/* EOI with the pin masked or not, and unmask it with a level pending or not. */
+static void guest_toggle_mask(u64 pin, u64 vector, u64 unused)
+{
+	while (!READ_ONCE(guest_stop)) {
+		guest_write_ioapic(0x10 + 2 * pin, vector | LEVEL | MASKED, 0);
+		guest_take_irqs(0, 0, 0);
+		guest_write_ioapic(0x10 + 2 * pin, vector | LEVEL, 0);
+		WRITE_ONCE(guest_unmasks, guest_unmasks + 1);
+		guest_take_irqs(0, 0, 0);
+	}
+}
+
+static void *toggle_mask(void *arg)
+{
+	run_in_guest(guest_toggle_mask, IOAPIC_GSI, VECTOR, 0);
+	return NULL;
+}
+
+static int nr_resample_rounds;
+
+/* Each signal is answered, be it at EOI or at unmask; after deassign nothing is. */
+static void *resample_under_mask_storm(void *arg)
+{
+	int trigger = eventfd_new(), resamplefd = eventfd_new();
+	int i;
+
+	seed_thread((long)arg);
+	for (i = 0; i < nr_resample_rounds; i++) {
+		irqfd_assign_resample(vm, IOAPIC_GSI, trigger, resamplefd);
+		eventfd_signal(trigger);
+		wait_until(eventfd_take(resamplefd));
+		eventfd_signal(trigger);
+		jitter();
+		irqfd_deassign(vm, IOAPIC_GSI, trigger);
+		eventfd_take(resamplefd);
+		wait_for_guest(&guest_unmasks, 3);
+		TEST_ASSERT_EQ(eventfd_take(resamplefd), 0);
+	}
+	return NULL;
+}
+
+/* T-18 T-34 */
+FACT(mask_storm, "IRQFD-36 IRQFD-37 resamplers come and go while the guest masks the pin")
+{
+	pthread_t guest, threads[2];
+	long i;
+
+	boot();
+	program_pin(IOAPIC_GSI, VECTOR, LEVEL | MASKED);
+	nr_resample_rounds = scaled(100);
+	guest = spawn(toggle_mask, NULL);
+	for (i = 0; i < ARRAY_SIZE(threads); i++)
+		threads[i] = spawn(resample_under_mask_storm, (void *)(i + 1));
+	for (i = 0; i < ARRAY_SIZE(threads); i++)
+		join(threads[i]);
+	write_guest_global(vm, guest_stop, true);
+	join(guest);
+	ksft_print_msg("seed %u, %d rounds, %d interrupts\n", seed, nr_resample_rounds,
+		       irqs_taken(VECTOR));
+	TEST_ASSERT(!pin_is_high(IOAPIC_GSI), "The last deassign left the line high");
+}
+
+/* Devices that want the next interrupt as soon as they hear of an EOI. */
+struct device {
+	u32 gsi;
+	int trigger;
+	int resamplefd;
+};
+
+static void *want_interrupts(void *arg)
+{
+	struct device *device = arg;
+	struct pollfd p = { .fd = device->resamplefd, .events = POLLIN };
+	int i;
+
+	for (i = 0; i < nr_signals; i++) {
+		eventfd_signal(device->trigger);
+		TEST_ASSERT_EQ(poll(&p, 1, -1), 1);
+		TEST_ASSERT_EQ(eventfd_take(device->resamplefd), 1);
+	}
+	return NULL;
+}
+
+/* T-31: if one is lost this hangs. */
+FACT(retrigger, "IRQFD-35 no signal that answers resamplefd at once is lost")
+{
+	struct device devices[2];
+	pthread_t threads[2];
+	int i;
+
+	boot();
+	nr_signals = scaled(500);
+	program_pin(IOAPIC_GSI, VECTOR, LEVEL);
+	program_pin(IOAPIC_GSI + 1, OTHER_VECTOR, LEVEL);
+	for (i = 0; i < ARRAY_SIZE(devices); i++) {
+		devices[i].trigger = eventfd_new();
+		devices[i].resamplefd = eventfd_new();
+		irqfd_assign_resample(vm, IOAPIC_GSI + i, devices[i].trigger,
+				      devices[i].resamplefd);
+		threads[i] = spawn(want_interrupts, &devices[i]);
+	}
+	run_in_guest(guest_wait_both, 2 * nr_signals, 0, 0);
+	for (i = 0; i < ARRAY_SIZE(devices); i++)
+		join(threads[i]);
+	take_irqs();
+	TEST_ASSERT_EQ(irqs_taken(VECTOR), nr_signals);
+	TEST_ASSERT_EQ(irqs_taken(OTHER_VECTOR), nr_signals);
+}
+
+/*
+ * The last resampler of a gsi leaves, a new one comes: one device is unplugged,
+ * the next one plugged in, and the EOI of the old one's interrupt is on its way.
+ */
+static int new_trigger, new_resamplefd, last_trigger;
+
+static void plug_in_new(void)
+{
+	irqfd_assign_resample(vm, IOAPIC_GSI, new_trigger, new_resamplefd);
+	jitter();
+	eventfd_signal(new_trigger);
+}
+
+static void unplug_old(void)
+{
+	irqfd_deassign(vm, IOAPIC_GSI, fd);
+}
+
+static void prepare_unplug(void)
+{
+	irqfd_assign_resample(vm, IOAPIC_GSI, fd, other_fd);
+	eventfd_signal(fd);
+	wait_until(pin_is_high(IOAPIC_GSI));
+}
+
+/* Not being the last, the new one leaves the line as it is, with all it has queued done. */
+static bool new_one_holds_line(void)
+{
+	bool high;
+
+	irqfd_assign_resample(vm, IOAPIC_GSI, last_trigger, last_trigger);
+	irqfd_deassign(vm, IOAPIC_GSI, new_trigger);
+	high = pin_is_high(IOAPIC_GSI);
+	irqfd_deassign(vm, IOAPIC_GSI, last_trigger);
+	TEST_ASSERT(!pin_is_high(IOAPIC_GSI), "The last deassign left the line high");
+	return high;
+}
+
+static int judge_unplug(void)
+{
+	TEST_ASSERT(new_one_holds_line(), "The line of the new irqfd was lowered");
+	TEST_ASSERT_EQ(eventfd_take(new_resamplefd), 0);
+	return 0;
+}
+
+static void boot_with_unplug(u32 ioapic_flags)
+{
+	boot();
+	program_pin(IOAPIC_GSI, VECTOR, ioapic_flags);
+	fd = eventfd_new();
+	other_fd = eventfd_new();
+	new_trigger = eventfd_new();
+	new_resamplefd = eventfd_new();
+	last_trigger = eventfd_new();
+}
+
+/* T-32 */
+FACT(unplug, "IRQFD-37 deassign of the last resampler never lowers the line of a new one")
+{
+	boot_with_unplug(LEVEL | MASKED);
+	CONTEST(.rounds = 100,
+		.prepare = prepare_unplug,
+		.racers = { unplug_old, plug_in_new },
+		.judge = judge_unplug);
+}
+
+static void eoi(void)
+{
+	run_in_guest(guest_eoi, VECTOR, 0, 0);
+}
+
+static void prepare_unplug_in_service(void)
+{
+	prepare_unplug();
+	write_guest_global(vm, guest_defer_eoi, true);
+	wait_until(in_irr(vcpu, VECTOR));
+	take_irqs();
+}
+
+/* The EOI may be the new one's, which then must hear of it. */
+static int judge_unplug_eoi(void)
+{
+	bool high = new_one_holds_line();
+	u64 told = eventfd_take(new_resamplefd);
+
+	TEST_ASSERT(high || told, "The line was lowered and the new irqfd not told");
+	write_guest_global(vm, guest_defer_eoi, false);
+	take_irqs();
+	eventfd_take(other_fd);
+	eventfd_take(last_trigger);
+	return told ? 1 + high : 0;
+}
+
+static void hold_unplug_eoi(void (*prepare)(void), void (*unplug)(void),
+			    void (*plug_in)(void))
+{
+	boot_with_unplug(LEVEL);
+	CONTEST(.rounds = 100,
+		.prepare = prepare,
+		.racers = { eoi, unplug, plug_in },
+		.judge = judge_unplug_eoi,
+		.outcomes = {
+			{ "the line stayed high" },
+			{ "the line was lowered and the new one told", true },
+			{ "told early, then the line went up", true },
+		});
+}
+
+/* T-32 */
+FACT(unplug_eoi, "IRQFD-37 nor does an EOI on its way, or the new resamplefd is signalled")
+{
+	hold_unplug_eoi(prepare_unplug_in_service, unplug_old, plug_in_new);
+}
+
+static void prepare_late_eoi(void)
+{
+	prepare_unplug_in_service();
+	late_before = doorbell_signals(delay);
+}
+
+static void unplug_old_late(void)
+{
+	wait_until_late();
+	unplug_old();
+}
+
+static void plug_in_new_later(void)
+{
+	wait_until_late();
+	usleep(20);
+	irqfd_assign_resample(vm, IOAPIC_GSI, new_trigger, new_resamplefd);
+	eventfd_signal(new_trigger);
+}
+
+/* T-32 */
+FACT(unplug_late_eoi, "IRQFD-37 nor does an EOI that has found the last resampler")
+{
+	delay = doorbell_delay("resampler_ack", 1000);
+	hold_unplug_eoi(prepare_late_eoi, unplug_old_late, plug_in_new_later);
+}
+
+int main(int argc, char *argv[])
+{
+	TEST_REQUIRE(kvm_has_cap(KVM_CAP_IRQFD));
+	TEST_REQUIRE(kvm_has_cap(KVM_CAP_IRQFD_RESAMPLE));
+
+	return kvm_races_run(argc, argv);
+}

@@ -1,0 +1,476 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * irqfd: a signal to an eventfd raises a guest interrupt, by the route of its gsi.
+ *
+ * The ids in the names of the facts are those of the rules in
+ * Documentation/virt/kvm/eventfd.rst.
+ */
+#include "irq_guest.h"
+
+#define UNROUTED_GSI	100
+
+/*
+ * Delivery.
+ */
+SMOKE_FACT(msi, "IRQFD-22 an MSI is in the IRR when write() returns, and is taken once")
+{
+	int fd = boot_with_msi();
+	int i;
+
+	for (i = 1; i <= 10; i++) {
+		must_inject(fd, VECTOR);
+		TEST_ASSERT_EQ(irqs_taken(VECTOR), i);
+	}
+}
+
+struct waiter {
+	int nr;
+	bool halt;
+	pid_t tid;
+};
+
+static void *wait_for_irqs(void *arg)
+{
+	struct waiter *waiter = arg;
+
+	WRITE_ONCE(waiter->tid, own_tid());
+	run_in_guest(guest_wait_irqs, VECTOR, waiter->nr, waiter->halt);
+	return NULL;
+}
+
+static void check_waiting_vcpu(bool halt)
+{
+	struct waiter waiter = { .nr = 20, .halt = halt };
+	int fd = boot_with_msi();
+	pthread_t thread;
+	int i;
+
+	thread = spawn(wait_for_irqs, &waiter);
+	wait_until(READ_ONCE(waiter.tid));
+	for (i = 1; i <= waiter.nr; i++) {
+		if (halt)
+			wait_until(is_asleep(waiter.tid));
+		eventfd_signal(fd);
+		wait_until(irqs_taken(VECTOR) >= i);
+	}
+	join(thread);
+	TEST_ASSERT_EQ(irqs_taken(VECTOR), waiter.nr);
+}
+
+FACT(msi_running, "IRQFD-22 an MSI interrupts a guest that runs")
+{
+	check_waiting_vcpu(false);
+}
+
+SMOKE_FACT(msi_halted, "IRQFD-22 an MSI wakes a guest that has halted")
+{
+	check_waiting_vcpu(true);
+}
+
+SMOKE_FACT(ioapic, "IRQFD-21 a signal pulses an edge triggered pin of the IOAPIC")
+{
+	int fd, i;
+
+	boot();
+	program_pin(IOAPIC_GSI, VECTOR, EDGE);
+	fd = new_irqfd(IOAPIC_GSI);
+	for (i = 1; i <= 10; i++) {
+		eventfd_signal(fd);
+		TEST_ASSERT_EQ(eventfd_take(fd), 0);
+		wait_for_pulse(IOAPIC_GSI, VECTOR);
+		take_irqs();
+		TEST_ASSERT_EQ(irqs_taken(VECTOR), i);
+	}
+}
+
+static void check_pic(u32 gsi)
+{
+	int fd, i;
+
+	boot();
+	run_in_guest(guest_program_pics, 0, 0, 0);
+	fd = new_irqfd(gsi);
+	for (i = 1; i <= 5; i++) {
+		eventfd_signal(fd);
+		wait_for_pic_pulse(gsi);
+		take_irqs();
+		TEST_ASSERT_EQ(irqs_taken(PIC_VECTOR + gsi), i);
+	}
+}
+
+SMOKE_FACT(pic, "IRQFD-20 a signal pulses a pin of the master PIC")
+{
+	check_pic(PIC_GSI);
+}
+
+FACT(pic_slave, "IRQFD-20 a signal pulses a pin of the slave PIC")
+{
+	check_pic(SLAVE_GSI);
+}
+
+static bool pin_was_pulsed(int gsi)
+{
+	return in_irr(vcpu, VECTOR) && !pin_is_high(gsi);
+}
+
+FACT(ioapic_at_once, "IRQFD-21 a pin of the IOAPIC has been pulsed when write() returns")
+{
+	int fd, i;
+
+	boot();
+	program_pin(IOAPIC_GSI, VECTOR, EDGE);
+	fd = new_irqfd(IOAPIC_GSI);
+	for (i = 1; i <= 10; i++) {
+		TEST_ASSERT_EQ(signal_does(fd, pin_was_pulsed, IOAPIC_GSI),
+			       kvm_has_eventfd_fastpath());
+		wait_for_pulse(IOAPIC_GSI, VECTOR);
+		take_irqs();
+		TEST_ASSERT_EQ(irqs_taken(VECTOR), i);
+	}
+}
+
+static bool both_were_pulsed(int gsi)
+{
+	struct kvm_pic_state pic = irqchip_state(KVM_IRQCHIP_PIC_MASTER).chip.pic;
+
+	return pin_was_pulsed(gsi) && pic.irr & BIT(gsi) && !(pic.last_irr & BIT(gsi));
+}
+
+/* T-38 */
+FACT(pic_at_once, "IRQFD-21 so have the pins of both the PIC and the IOAPIC")
+{
+	int fd, i;
+
+	boot();
+	run_in_guest(guest_program_pics, 0, 0, 0);
+	program_pin(PIC_GSI, VECTOR, EDGE);
+	fd = new_irqfd(PIC_GSI);
+	for (i = 1; i <= 10; i++) {
+		TEST_ASSERT_EQ(signal_does(fd, both_were_pulsed, PIC_GSI),
+			       kvm_has_eventfd_fastpath());
+		wait_for_pic_pulse(PIC_GSI);
+		wait_for_pulse(PIC_GSI, VECTOR);
+		take_irqs();
+		TEST_ASSERT_EQ(irqs_taken(VECTOR), i);
+		TEST_ASSERT_EQ(irqs_taken(PIC_VECTOR + PIC_GSI), i);
+	}
+}
+
+FACT(pin_off, "FAST-1 with eventfd_fastpath off a pin is pulsed later")
+{
+	int fd, i;
+
+	begin_turning_fastpath();
+	boot();
+	program_pin(IOAPIC_GSI, VECTOR, EDGE);
+	fd = new_irqfd(IOAPIC_GSI);
+	for (i = 1; i <= 4; i++) {
+		turn_fastpath(i & 1);
+		TEST_ASSERT_EQ(signal_does(fd, pin_was_pulsed, IOAPIC_GSI), i & 1);
+		wait_for_pulse(IOAPIC_GSI, VECTOR);
+		take_irqs();
+		TEST_ASSERT_EQ(irqs_taken(VECTOR), i);
+	}
+}
+
+/* That one takes a walk over all vCPUs, which write() does not do. */
+FACT(ioapic_broadcast, "IRQFD-21 a pin whose interrupt goes to all APICs is pulsed later")
+{
+	int fd, i;
+
+	boot();
+	program_pin(IOAPIC_GSI, VECTOR, EDGE);
+	run_in_guest(guest_write_ioapic, 0x11 + 2 * IOAPIC_GSI, 0xff << 24, 0);
+	fd = new_irqfd(IOAPIC_GSI);
+	for (i = 1; i <= 10; i++) {
+		TEST_ASSERT(!signal_does(fd, pin_was_pulsed, IOAPIC_GSI), "It came at once");
+		wait_for_pulse(IOAPIC_GSI, VECTOR);
+		take_irqs();
+		TEST_ASSERT_EQ(irqs_taken(VECTOR), i);
+	}
+}
+
+/*
+ * Two threads for two pins of the chips, so that each finds the other's lock taken
+ * now and then: the interrupt may be late then, but it comes.
+ */
+static bool stop_pulsing;
+static int nr_pulses;
+
+static void *keep_pulsing(void *unused)
+{
+	while (!READ_ONCE(stop_pulsing)) {
+		irqchip_state(KVM_IRQCHIP_IOAPIC);
+		pulse_line(IOAPIC_GSI + 1);
+		nr_pulses++;
+	}
+	return NULL;
+}
+
+FACT(ioapic_contended, "IRQFD-21 no pulse is lost while others use the chip")
+{
+	pthread_t thread;
+	int fd, i;
+
+	boot();
+	program_pin(IOAPIC_GSI, VECTOR, EDGE);
+	fd = new_irqfd(IOAPIC_GSI);
+	thread = spawn(keep_pulsing, NULL);
+	for (i = 1; i <= 300; i++) {
+		eventfd_signal(fd);
+		wait_for_pulse(IOAPIC_GSI, VECTOR);
+		take_irqs();
+		TEST_ASSERT_EQ(irqs_taken(VECTOR), i);
+	}
+	WRITE_ONCE(stop_pulsing, true);
+	join(thread);
+	pr_info("%d pulses beside\n", nr_pulses);
+}
+
+/* T-39 */
+FACT(pic_and_ioapic, "ROUTE-3 a gsi below 16 reaches the PIC and the IOAPIC")
+{
+	int fd;
+
+	boot();
+	run_in_guest(guest_program_pics, 0, 0, 0);
+	program_pin(PIC_GSI, VECTOR, EDGE);
+	fd = new_irqfd(PIC_GSI);
+	eventfd_signal(fd);
+	wait_for_pic_pulse(PIC_GSI);
+	wait_for_pulse(PIC_GSI, VECTOR);
+	take_irqs();
+	TEST_ASSERT_EQ(irqs_taken(VECTOR), 1);
+	TEST_ASSERT_EQ(irqs_taken(PIC_VECTOR + PIC_GSI), 1);
+}
+
+FACT(one_gsi, "IRQFD-9 several eventfds on one gsi each inject")
+{
+	int fds[3], i;
+
+	fds[0] = boot_with_msi();
+	fds[1] = new_irqfd(MSI_GSI);
+	fds[2] = eventfd_new();
+	irqfd_assign_resample(vm, MSI_GSI, fds[2], eventfd_new());
+	for (i = 0; i < 6; i++)
+		must_inject(fds[i % 3], VECTOR);
+	irqfd_deassign(vm, MSI_GSI, fds[0]);
+	must_inject(fds[1], VECTOR);
+	TEST_ASSERT_EQ(irqs_taken(VECTOR), 7);
+}
+
+FACT(value, "IRQFD-13 write(5) injects once")
+{
+	int fd = boot_with_msi();
+
+	eventfd_add(fd, 5);
+	take_irqs();
+	TEST_ASSERT_EQ(irqs_taken(VECTOR), 1);
+	TEST_ASSERT_EQ(eventfd_take(fd), 0);
+}
+
+FACT(write_zero, "IRQFD-14 write(0) injects too and leaves the counter alone")
+{
+	int fd = boot_with_msi();
+	int semaphore = __eventfd_new(0, EFD_SEMAPHORE);
+
+	eventfd_add(fd, 0);
+	TEST_ASSERT(in_irr(vcpu, VECTOR), "write(0) did not inject");
+	take_irqs();
+	TEST_ASSERT_EQ(eventfd_take(fd), 0);
+
+	/* T-26: taking 1 off a counter of 0 must not make it huge. */
+	irqfd_assign(vm, MSI_GSI, semaphore);
+	eventfd_add(semaphore, 0);
+	TEST_ASSERT(in_irr(vcpu, VECTOR), "write(0) did not inject");
+	TEST_ASSERT_EQ(eventfd_take(semaphore), 0);
+}
+
+static int stop_pipe[2];
+static pid_t poller;
+
+static void *poll_until_stopped(void *arg)
+{
+	struct pollfd fds[2] = {
+		{ .fd = *(int *)arg, .events = POLLIN },
+		{ .fd = stop_pipe[0], .events = POLLIN },
+	};
+
+	WRITE_ONCE(poller, own_tid());
+	TEST_ASSERT_EQ(poll(fds, 2, -1), 1);
+	TEST_ASSERT_EQ(fds[0].revents, 0);
+	return NULL;
+}
+
+/*
+ * T-25.  poll() looks at the counter without a lock before it sleeps, and could
+ * see it in the very moment between write() and KVM.
+ */
+SMOKE_FACT(consumed, "IRQFD-15 KVM consumes the signal: neither read() nor poll() sees it")
+{
+	int fd = boot_with_msi();
+	pthread_t thread;
+	int i;
+
+	TEST_ASSERT_EQ(pipe(stop_pipe), 0);
+	thread = spawn(poll_until_stopped, &fd);
+	wait_until(READ_ONCE(poller) && is_asleep(poller));
+	for (i = 1; i <= 50; i++) {
+		must_inject(fd, VECTOR);
+		TEST_ASSERT_EQ(irqs_taken(VECTOR), i);
+		TEST_ASSERT_EQ(eventfd_poll(fd), 0);
+		TEST_ASSERT_EQ(eventfd_take(fd), 0);
+	}
+	test_write(stop_pipe[1], "", 1);
+	join(thread);
+}
+
+FACT(semaphore, "IRQFD-16 of a semaphore KVM takes 1 and leaves the rest, which injects nothing")
+{
+	int fd = __eventfd_new(0, EFD_SEMAPHORE);
+
+	boot();
+	set_route(MSI_ROUTE(MSI_GSI, VECTOR));
+	irqfd_assign(vm, MSI_GSI, fd);
+	eventfd_add(fd, 3);
+	take_irqs();
+	TEST_ASSERT_EQ(irqs_taken(VECTOR), 1);
+	TEST_ASSERT_EQ(eventfd_take(fd), 1);
+	TEST_ASSERT_EQ(eventfd_take(fd), 1);
+	TEST_ASSERT_EQ(eventfd_take(fd), 0);
+	irqfd_deassign(vm, MSI_GSI, fd);
+	take_irqs();
+	TEST_ASSERT_EQ(irqs_taken(VECTOR), 1);
+}
+
+/* Deassign leaves nothing on its way, so what was not injected never will be. */
+FACT(presignalled, "IRQFD-19 an eventfd signalled before assign injects once and keeps its count")
+{
+	int fd = __eventfd_new(5, 0);
+
+	boot();
+	set_route(MSI_ROUTE(MSI_GSI, VECTOR));
+	irqfd_assign(vm, MSI_GSI, fd);
+	wait_until(in_irr(vcpu, VECTOR));
+	take_irqs();
+	TEST_ASSERT_EQ(eventfd_take(fd), 5);
+	irqfd_deassign(vm, MSI_GSI, fd);
+	take_irqs();
+	TEST_ASSERT_EQ(irqs_taken(VECTOR), 1);
+}
+
+FACT(presignalled_drained, "IRQFD-19 the next signal takes the old count along and injects once")
+{
+	int fd = __eventfd_new(5, 0);
+
+	boot();
+	set_route(MSI_ROUTE(MSI_GSI, VECTOR));
+	irqfd_assign(vm, MSI_GSI, fd);
+	wait_until(in_irr(vcpu, VECTOR));
+	take_irqs();
+	must_inject(fd, VECTOR);
+	TEST_ASSERT_EQ(eventfd_take(fd), 0);
+	irqfd_deassign(vm, MSI_GSI, fd);
+	take_irqs();
+	TEST_ASSERT_EQ(irqs_taken(VECTOR), 2);
+}
+
+SMOKE_FACT(loopback, "IRQFD-11 a doorbell on the irqfd's eventfd interrupts the guest, no exit")
+{
+	int fd = boot_with_msi();
+	int i;
+
+	ioeventfd_assign(vm, fd, DOORBELL_PORT, 1, KVM_IOEVENTFD_FLAG_PIO);
+	for (i = 1; i <= 5; i++) {
+		TEST_ASSERT_EQ(run_in_guest(guest_kick, 0, 0, 0), 0);
+		TEST_ASSERT(in_irr(vcpu, VECTOR), "The doorbell did not interrupt");
+		take_irqs();
+		TEST_ASSERT_EQ(irqs_taken(VECTOR), i);
+		TEST_ASSERT_EQ(eventfd_take(fd), 0);
+	}
+}
+
+/*
+ * Routes.
+ */
+FACT(unrouted, "IRQFD-7 a signal to a gsi without a route is consumed and lost")
+{
+	int fd;
+
+	boot();
+	fd = new_irqfd(UNROUTED_GSI);
+	eventfd_signal(fd);
+	TEST_ASSERT_EQ(eventfd_take(fd), 0);
+
+	/* Once deassign returns nothing of it is left for a later route. */
+	irqfd_deassign(vm, UNROUTED_GSI, fd);
+	set_route(MSI_ROUTE(UNROUTED_GSI, VECTOR));
+	irqfd_assign(vm, UNROUTED_GSI, fd);
+	TEST_ASSERT(irr_is_empty(vcpu), "The signal was kept");
+}
+
+FACT(routed_later, "IRQFD-7 a route that comes later takes effect without another assign")
+{
+	int fd;
+
+	boot();
+	fd = new_irqfd(UNROUTED_GSI);
+	set_route(MSI_ROUTE(UNROUTED_GSI, VECTOR));
+	must_inject(fd, VECTOR);
+	TEST_ASSERT_EQ(irqs_taken(VECTOR), 1);
+}
+
+/* T-29 */
+SMOKE_FACT(route_changed, "ROUTE-2 once the ioctl returns only the new vector is injected")
+{
+	int fd = boot_with_msi();
+	int i;
+
+	for (i = 1; i <= 30; i++) {
+		set_route(MSI_ROUTE(MSI_GSI, OTHER_VECTOR));
+		must_inject(fd, OTHER_VECTOR);
+		TEST_ASSERT_EQ(irqs_taken(VECTOR), i - 1);
+		set_route(MSI_ROUTE(MSI_GSI, VECTOR));
+		must_inject(fd, VECTOR);
+		TEST_ASSERT_EQ(irqs_taken(OTHER_VECTOR), i);
+	}
+}
+
+FACT(route_to_pin, "ROUTE-2 a gsi can move from an MSI to a pin and back")
+{
+	int fd = boot_with_msi();
+
+	program_pin(IOAPIC_GSI, OTHER_VECTOR, EDGE);
+	set_route(PIN_ROUTE(MSI_GSI, KVM_IRQCHIP_IOAPIC, IOAPIC_GSI));
+	eventfd_signal(fd);
+	wait_for_pulse(IOAPIC_GSI, OTHER_VECTOR);
+	take_irqs();
+	set_route(MSI_ROUTE(MSI_GSI, VECTOR));
+	must_inject(fd, VECTOR);
+	TEST_ASSERT_EQ(irqs_taken(OTHER_VECTOR), 1);
+	TEST_ASSERT_EQ(irqs_taken(VECTOR), 1);
+}
+
+FACT(route_removed, "ROUTE-2 without its route the gsi drops signals, and works again with one")
+{
+	int fd = boot_with_msi();
+
+	must_inject(fd, VECTOR);
+	remove_routes();
+	eventfd_signal(fd);
+	TEST_ASSERT_EQ(eventfd_take(fd), 0);
+	irqfd_deassign(vm, MSI_GSI, fd);
+	TEST_ASSERT(irr_is_empty(vcpu), "A gsi without a route injected");
+
+	irqfd_assign(vm, MSI_GSI, fd);
+	set_route(MSI_ROUTE(MSI_GSI, VECTOR));
+	must_inject(fd, VECTOR);
+}
+
+int main(int argc, char *argv[])
+{
+	TEST_REQUIRE(kvm_has_cap(KVM_CAP_IRQFD));
+	TEST_REQUIRE(kvm_has_cap(KVM_CAP_IRQFD_RESAMPLE));
+
+	return kvm_facts_run(argc, argv);
+}
