@@ -31,65 +31,10 @@
 
 #include <linux/kvm_host.h>
 #include <linux/bitops.h>
-#include <linux/hash.h>
-#include <linux/log2.h>
-#include <linux/nospec.h>
-#include <linux/rhashtable.h>
 #include <linux/slab.h>
 #include <linux/unaligned.h>
 
-#include "iodev.h"
-
-static int io_key_cmp(struct rhashtable_compare_arg *arg, const void *obj)
-{
-	const struct kvm_io_key *want = arg->key;
-	const struct kvm_io_entry *entry = obj;
-
-	return want->addr != entry->key.addr ||
-	       want->datamatch != entry->key.datamatch ||
-	       want->bus != entry->key.bus || want->len != entry->key.len;
-}
-
-/*
- * One multiplication carries bits upwards only, and the hash is used from below: addresses
- * and values with regular distances would meet.  A stronger hash would be half of a
- * lookup, and protect nobody: who makes doorbells meet only slows down his own VM.
- */
-static __always_inline u32 io_hash(u64 word, u32 seed)
-{
-	u64 product = (word ^ seed) * GOLDEN_RATIO_64;
-
-	return hash_64(product ^ product >> 32, 32);
-}
-
-static __always_inline u32 io_key_hash(const void *data, u32 unused, u32 seed)
-{
-	const struct kvm_io_key *key = data;
-	u32 hash = io_hash(key->addr ^ (u64)key->bus << 60, seed);
-
-	return key->len ? io_hash(key->datamatch ^ (u64)key->len << 60, hash) : hash;
-}
-
-static const struct rhashtable_params doorbell_params = {
-	.key_len = sizeof(struct kvm_io_key),
-	.key_offset = offsetof(struct kvm_io_entry, key),
-	.head_offset = offsetof(struct kvm_io_entry, node),
-	.hashfn = io_key_hash,
-	.obj_cmpfn = io_key_cmp,
-	.automatic_shrinking = true,
-};
-
-/*
- * Where the doorbells of length @len stand in a site; negative if nowhere.  A
- * deassign may ask for any length, and speculation must not index by it.
- */
-static __always_inline int doorbell_slot(u32 len)
-{
-	if (len && (len > 8 || !is_power_of_2(len)))
-		return -1;
-
-	return array_index_nospec(fls(len), KVM_DOORBELL_SLOTS);
-}
+#include "doorbell.h"
 
 /*
  * The value written, zero-extended.  The pieces of a store that crosses a page
@@ -109,31 +54,10 @@ static u64 io_value(u32 len, const void *val)
 	}
 }
 
-static __always_inline struct kvm_io_site *
-io_site_find(struct kvm_doorbells *doorbells, u32 bus, gpa_t addr)
-{
-	struct kvm_io_key key = { .addr = addr, .bus = bus };
-	struct kvm_io_entry *entry;
-
-	entry = rhashtable_lookup(&doorbells->hash, &key, doorbell_params);
-
-	return entry ? container_of(entry, struct kvm_io_site, entry) : NULL;
-}
-
-static __always_inline struct kvm_doorbell *
-doorbell_of_key(struct kvm_doorbells *doorbells, const struct kvm_io_key *key)
-{
-	struct kvm_io_entry *entry;
-
-	entry = rhashtable_lookup(&doorbells->hash, key, doorbell_params);
-
-	return entry ? container_of(entry, struct kvm_doorbell, entry) : NULL;
-}
-
 /* Of its own, as most kicks come without a value and need not save as much. */
-static noinline struct kvm_doorbell *
-doorbell_of_value(struct kvm_doorbells *doorbells, u32 bus, gpa_t addr, u32 len,
-		  const void *val)
+struct kvm_doorbell *kvm_doorbell_of_value(struct kvm_doorbells *doorbells,
+					   u32 bus, gpa_t addr, u32 len,
+					   const void *val)
 {
 	struct kvm_io_key key = {
 		.addr = addr,
@@ -143,33 +67,6 @@ doorbell_of_value(struct kvm_doorbells *doorbells, u32 bus, gpa_t addr, u32 len,
 	};
 
 	return doorbell_of_key(doorbells, &key);
-}
-
-/* The doorbell that a write rings, if any.  There is never more than one. */
-struct kvm_doorbell *kvm_doorbell_match(struct kvm_doorbells *doorbells, u32 bus,
-					gpa_t addr, u32 len, const void *val)
-{
-	struct kvm_doorbell *doorbell;
-	struct kvm_io_site *site;
-	int slot;
-
-	site = io_site_find(doorbells, bus, addr);
-	if (!site)
-		return NULL;
-
-	doorbell = rcu_dereference(site->wildcard[0]);
-	if (doorbell)
-		return doorbell;
-
-	slot = doorbell_slot(len);
-	if (slot <= 0)
-		return NULL;
-
-	doorbell = rcu_dereference(site->wildcard[slot]);
-	if (doorbell || !READ_ONCE(site->nr_match[slot]))
-		return doorbell;
-
-	return doorbell_of_value(doorbells, bus, addr, len, val);
 }
 
 /* For writers: the site stays as long as the lock is held. */

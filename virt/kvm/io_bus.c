@@ -32,7 +32,7 @@
  *           that.  Once a doorbell is unlinked its owner makes it refuse to
  *           ring, see ioeventfd_silence().
  *
- * Races:    an access against registrations at io_range_next(), a doorbell
+ * Races:    an access against registrations at io_ranges_gather(), a doorbell
  *           against the ranges that cover it at io_bus_look_for_cover(), an
  *           access against a doorbell's death at kvm_io_bus_write().
  */
@@ -45,29 +45,16 @@
 
 #include "iodev.h"
 
-static struct kvm_io_walk io_walk(gpa_t top, gpa_t addr, int len)
-{
-	/* An access of no bytes is one that no range holds. */
-	if (len <= 0)
-		return (struct kvm_io_walk) { .first = 1 };
-
-	return (struct kvm_io_walk) {
-		.top = top,
-		.first = addr,
-		.last = addr + len - 1,
-	};
-}
-
 /*
- * The next range to ask, by age; its age is walk->seq.  A device's op may sleep,
- * RCU may not: the array is not kept between two calls.
+ * The next devices to ask, by age.  Their ops may sleep, RCU may not: the array is
+ * not kept between two calls.
  *
  *     access                               kvm_io_bus_unregister_devs()
  *     ------                               ----------------------------
  *     srcu_read_lock(&kvm->srcu)
- *     find the range, in whatever array
+ *     gather devices, in whatever array
  *                                          gone, in the newest array
- *     call the device's op
+ *     call their ops
  *     srcu_read_unlock(&kvm->srcu)
  *                                          synchronize_srcu_expedited()
  *                                          free the device
@@ -75,33 +62,45 @@ static struct kvm_io_walk io_walk(gpa_t top, gpa_t addr, int len)
  * An access that starts after the grace period has begun sees the newest array
  * and the mark in it, whichever older array a registration has replaced since.
  */
-static struct kvm_io_device *io_range_next(struct kvm *kvm, u32 bus,
-					   struct kvm_io_walk *walk,
-					   bool is_write)
+static unsigned int io_ranges_gather(struct kvm *kvm, u32 bus,
+				     struct kvm_io_walk *walk)
 {
-	struct kvm_io_range *range;
-
 	guard(rcu)();
 
-	range = kvm_io_ranges_next(rcu_dereference(kvm->io_bus->ranges[bus]),
-				   walk, is_write);
-
-	return range ? range->dev : NULL;
+	return kvm_io_ranges_gather(rcu_dereference(kvm->io_bus->ranges[bus]),
+				    walk);
 }
 
-/* Offer a write to the ranges from @top down that are older than @limit. */
-static int io_ranges_write(struct kvm_vcpu *vcpu, u32 bus, gpa_t top,
-			   gpa_t addr, int len, const void *val, u64 limit)
+static int io_ranges_write(struct kvm_vcpu *vcpu, u32 bus,
+			   struct kvm_io_walk *walk, gpa_t addr, int len,
+			   const void *val)
 {
-	struct kvm_io_walk walk = io_walk(top, addr, len);
-	struct kvm_io_device *dev;
+	unsigned int i, nr;
 
-	while ((dev = io_range_next(vcpu->kvm, bus, &walk, true))) {
-		if (walk.seq >= limit)
-			break;
-		if (!kvm_iodevice_write(vcpu, dev, addr, len, val))
-			return 0;
-	}
+	do {
+		nr = io_ranges_gather(vcpu->kvm, bus, walk);
+		for (i = 0; i < nr; i++) {
+			if (!kvm_iodevice_write(vcpu, walk->dev[i], addr, len, val))
+				return 0;
+		}
+	} while (nr == KVM_IO_WALK_STEP);
+
+	return -EOPNOTSUPP;
+}
+
+static int io_ranges_read(struct kvm_vcpu *vcpu, u32 bus,
+			  struct kvm_io_walk *walk, gpa_t addr, int len,
+			  void *val)
+{
+	unsigned int i, nr;
+
+	do {
+		nr = io_ranges_gather(vcpu->kvm, bus, walk);
+		for (i = 0; i < nr; i++) {
+			if (!kvm_iodevice_read(vcpu, walk->dev[i], addr, len, val))
+				return 0;
+		}
+	} while (nr == KVM_IO_WALK_STEP);
 
 	return -EOPNOTSUPP;
 }
@@ -209,37 +208,46 @@ static int io_bus_write_fast(struct kvm_vcpu *vcpu, gpa_t addr)
  * its death, and meets what is there now; ranges that have declined it may be
  * asked again.
  */
-static int io_bus_try_doorbell(struct kvm_vcpu *vcpu, u32 bus, gpa_t addr,
-			       int len, const void *val)
+static noinline int io_bus_ring_covered(struct kvm_vcpu *vcpu, u32 bus,
+					gpa_t addr, int len, const void *val,
+					u64 seq)
 {
-	u64 seq = 0;
-	int r;
+	struct kvm_io_walk walk;
 
-	r = kvm_io_bus_ring(vcpu, bus, addr, len, val, &seq);
-	if (r == -EAGAIN) {
-		/* Covered means that a range starts below, so addr is not 0. */
-		r = io_ranges_write(vcpu, bus, addr - 1, addr, len, val, seq);
-		if (r)
-			r = kvm_io_bus_ring(vcpu, bus, addr, len, val, &seq);
-	}
+	kvm_io_walk_init(&walk, addr, len, true);
+	/* A range starts below, so that addr is not 0. */
+	walk.top = addr - 1;
+	walk.limit = seq;
+	if (!io_ranges_write(vcpu, bus, &walk, addr, len, val))
+		return 0;
 
-	return r;
+	return kvm_io_bus_ring(vcpu, bus, addr, len, val, &seq);
 }
 
 /* Returns 0 if a device took the write, -EOPNOTSUPP if userspace has to. */
 int kvm_io_bus_write(struct kvm_vcpu *vcpu, enum kvm_bus bus_idx, gpa_t addr,
 		     int len, const void *val)
 {
+	struct kvm_io_walk walk;
+	u64 seq = 0;
+	int r;
+
 	io_bus_assert_held(vcpu->kvm);
 
 	if (bus_idx == KVM_FAST_MMIO_BUS)
 		return io_bus_write_fast(vcpu, addr);
 
-	if (kvm_io_bus_is_likely(vcpu->kvm, bus_idx, addr) &&
-	    !io_bus_try_doorbell(vcpu, bus_idx, addr, len, val))
-		return 0;
+	if (kvm_io_bus_is_likely(vcpu->kvm, bus_idx, addr)) {
+		r = kvm_io_bus_ring(vcpu, bus_idx, addr, len, val, &seq);
+		if (r == -EAGAIN)
+			r = io_bus_ring_covered(vcpu, bus_idx, addr, len, val, seq);
+		if (!r)
+			return 0;
+	}
 
-	return io_ranges_write(vcpu, bus_idx, addr, addr, len, val, U64_MAX);
+	kvm_io_walk_init(&walk, addr, len, true);
+
+	return io_ranges_write(vcpu, bus_idx, &walk, addr, len, val);
 }
 EXPORT_SYMBOL_GPL(kvm_io_bus_write);
 
@@ -257,28 +265,26 @@ int kvm_io_bus_write_cookie(struct kvm_vcpu *vcpu, enum kvm_bus bus_idx,
 int kvm_io_bus_read(struct kvm_vcpu *vcpu, enum kvm_bus bus_idx, gpa_t addr,
 		    int len, void *val)
 {
-	struct kvm_io_walk walk = io_walk(addr, addr, len);
-	struct kvm_io_device *dev;
+	struct kvm_io_walk walk;
 
 	io_bus_assert_held(vcpu->kvm);
 
-	while ((dev = io_range_next(vcpu->kvm, bus_idx, &walk, false))) {
-		if (!kvm_iodevice_read(vcpu, dev, addr, len, val))
-			return 0;
-	}
+	kvm_io_walk_init(&walk, addr, len, false);
 
-	return -EOPNOTSUPP;
+	return io_ranges_read(vcpu, bus_idx, &walk, addr, len, val);
 }
 
 /* The oldest range that takes writes at @addr; it is used under kvm->srcu. */
 struct kvm_io_device *kvm_io_bus_get_dev(struct kvm *kvm, enum kvm_bus bus_idx,
 					 gpa_t addr)
 {
-	struct kvm_io_walk walk = io_walk(addr, addr, 1);
+	struct kvm_io_walk walk;
 
 	io_bus_assert_held(kvm);
 
-	return io_range_next(kvm, bus_idx, &walk, true);
+	kvm_io_walk_init(&walk, addr, 1, true);
+
+	return io_ranges_gather(kvm, bus_idx, &walk) ? walk.dev[0] : NULL;
 }
 EXPORT_SYMBOL_GPL(kvm_io_bus_get_dev);
 
@@ -391,7 +397,7 @@ void kvm_io_bus_unregister_devs(struct kvm *kvm, enum kvm_bus bus_idx,
 	if (!io || !io_bus_remove(io, bus_idx, is_wanted, arg))
 		return;
 
-	/* Pairs with the vCPU's kvm->srcu section, see io_range_next(). */
+	/* Pairs with the vCPU's kvm->srcu section, see io_ranges_gather(). */
 	synchronize_srcu_expedited(&kvm->srcu);
 	/* Still the same array: only a registration replaces it. */
 	kvm_io_ranges_destroy_gone(rcu_dereference_protected(io->ranges[bus_idx],

@@ -2,7 +2,7 @@
 /*
  * I/O ranges: who may answer an access, by age.
  *
- * Path:     kvm_io_bus_write(), kvm_io_bus_read() -> kvm_io_ranges_next()
+ * Path:     kvm_io_bus_write(), kvm_io_bus_read() -> kvm_io_ranges_gather()
  *
  * Ranges may overlap in any way.  Those that overlap, directly or by way of
  * others, are a cluster, so that clusters have no address in common.  The array
@@ -18,7 +18,7 @@
  * Life:     The caller's: the array goes by RCU, the device of a range is used
  *           under kvm->srcu.
  *
- * Races:    a walk against registrations at kvm_io_ranges_next().
+ * Races:    a walk against registrations at kvm_io_ranges_gather().
  */
 
 #include <linux/overflow.h>
@@ -50,7 +50,20 @@ static unsigned int io_ranges_search(struct kvm_io_ranges *ranges, gpa_t addr,
 	return low;
 }
 
-static bool io_range_has_op(const struct kvm_io_range *range, bool is_write)
+/* No range holds an access of no bytes, or one that wraps. */
+void kvm_io_walk_init(struct kvm_io_walk *walk, gpa_t addr, int len,
+		      bool is_write)
+{
+	walk->is_write = is_write;
+	walk->top = addr;
+	walk->first = len > 0 ? addr : 1;
+	walk->last = len > 0 ? addr + len - 1 : 0;
+	walk->limit = U64_MAX;
+	walk->seq = 0;
+	walk->pos = 0;
+}
+
+static bool io_range_takes(const struct kvm_io_range *range, bool is_write)
 {
 	const struct kvm_io_device_ops *ops = range->dev->ops;
 
@@ -58,37 +71,44 @@ static bool io_range_has_op(const struct kvm_io_range *range, bool is_write)
 }
 
 /*
- * The next younger range that holds all of the access and can do something with
- * it, or NULL.  The walk may be left for as long as it takes a device to decline,
- * and go on in another array: a range is known by its age, and if it is no more
- * where it was, its place is searched.  So an access that all decline looks at
- * each once.
+ * Gather the next younger devices that hold all of the access and can do something
+ * with it.  If they are as many as there is room for, there may be more.  The walk
+ * may be left for as long as it takes them to decline, and go on in another array:
+ * a range is known by its age, and if it is no more where it was, its place is
+ * searched.  So an access that all decline looks at each once.
  */
-struct kvm_io_range *kvm_io_ranges_next(struct kvm_io_ranges *ranges,
-					struct kvm_io_walk *walk, bool is_write)
+unsigned int kvm_io_ranges_gather(struct kvm_io_ranges *ranges,
+				  struct kvm_io_walk *walk)
 {
-	unsigned int i = walk->pos;
+	gpa_t top = walk->top, last = walk->last;
+	unsigned int i = walk->pos, nr = 0;
+	struct kvm_io_range *range, *end;
+	bool is_write = walk->is_write;
+	u64 limit = walk->limit;
 
-	if (!ranges || walk->last < walk->first)
-		return NULL;
+	if (!ranges || last < walk->first)
+		return 0;
 
 	if (i < ranges->nr && ranges->range[i].seq == walk->seq)
 		i++;
 	else
 		i = io_ranges_search(ranges, walk->first, walk->seq);
 
-	for (; i < ranges->nr && ranges->range[i].lowest <= walk->top; i++) {
-		struct kvm_io_range *range = &ranges->range[i];
-
-		if (range->first > walk->top || range->last < walk->last ||
-		    READ_ONCE(range->gone) || !io_range_has_op(range, is_write))
+	end = ranges->range + ranges->nr;
+	for (range = ranges->range + i;
+	     range < end && range->lowest <= top && range->seq < limit; range++) {
+		if (range->first > top || range->last < last ||
+		    READ_ONCE(range->gone) || !io_range_takes(range, is_write))
 			continue;
-		walk->pos = i;
-		walk->seq = range->seq;
-		return range;
+		walk->dev[nr++] = range->dev;
+		if (nr == KVM_IO_WALK_STEP) {
+			walk->pos = range - ranges->range;
+			walk->seq = range->seq;
+			break;
+		}
 	}
 
-	return NULL;
+	return nr;
 }
 
 /* Does a range with a lower start that is older than @seq hold the address? */
