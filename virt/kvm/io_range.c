@@ -70,6 +70,32 @@ static bool io_range_takes(const struct kvm_io_range *range, bool is_write)
 	return is_write ? !!ops->write : !!ops->read;
 }
 
+/* The range after the one that was gathered last, of the same cluster or not. */
+static struct kvm_io_range *io_walk_start(struct kvm_io_ranges *ranges,
+					  const struct kvm_io_walk *walk)
+{
+	unsigned int i = walk->pos;
+
+	if (i < ranges->nr && ranges->range[i].seq == walk->seq)
+		return &ranges->range[i + 1];
+
+	return &ranges->range[io_ranges_search(ranges, walk->first, walk->seq)];
+}
+
+/* Where the cluster ends, or those of it that are old enough. */
+static struct kvm_io_range *io_walk_end(struct kvm_io_ranges *ranges,
+					const struct kvm_io_walk *walk,
+					struct kvm_io_range *start)
+{
+	if (start == ranges->range + ranges->nr || start->lowest > walk->top)
+		return start;
+	if (walk->limit != U64_MAX)
+		return &ranges->range[io_ranges_search(ranges, walk->first,
+						       walk->limit - 1)];
+
+	return start + start->nr_after + 1;
+}
+
 /*
  * Gather the next younger devices that hold all of the access and can do something
  * with it.  If they are as many as there is room for, there may be more.  The walk
@@ -81,22 +107,15 @@ unsigned int kvm_io_ranges_gather(struct kvm_io_ranges *ranges,
 				  struct kvm_io_walk *walk)
 {
 	gpa_t top = walk->top, last = walk->last;
-	unsigned int i = walk->pos, nr = 0;
 	struct kvm_io_range *range, *end;
 	bool is_write = walk->is_write;
-	u64 limit = walk->limit;
+	unsigned int nr = 0;
 
 	if (!ranges || last < walk->first)
 		return 0;
 
-	if (i < ranges->nr && ranges->range[i].seq == walk->seq)
-		i++;
-	else
-		i = io_ranges_search(ranges, walk->first, walk->seq);
-
-	end = ranges->range + ranges->nr;
-	for (range = ranges->range + i;
-	     range < end && range->lowest <= top && range->seq < limit; range++) {
+	range = io_walk_start(ranges, walk);
+	for (end = io_walk_end(ranges, walk, range); range < end; range++) {
 		if (range->first > top || range->last < last ||
 		    READ_ONCE(range->gone) || !io_range_takes(range, is_write))
 			continue;
@@ -151,6 +170,7 @@ static void io_cluster_set(struct kvm_io_ranges *ranges, unsigned int start,
 	for (; start < end; start++) {
 		ranges->range[start].lowest = lowest;
 		ranges->range[start].highest = highest;
+		ranges->range[start].nr_after = end - start - 1;
 	}
 }
 
@@ -179,12 +199,7 @@ static void io_ranges_arrange(struct kvm_io_ranges *ranges, unsigned int start)
 
 static unsigned int io_cluster_end(struct kvm_io_ranges *ranges, unsigned int i)
 {
-	gpa_t highest = ranges->range[i].highest;
-
-	while (i < ranges->nr && ranges->range[i].highest == highest)
-		i++;
-
-	return i;
+	return i + ranges->range[i].nr_after + 1;
 }
 
 static void io_ranges_append(struct kvm_io_ranges *ranges,

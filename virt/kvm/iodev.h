@@ -24,6 +24,7 @@
  * @highest: highest address of all ranges in its cluster
  * @seq: age, see struct kvm_io_bus
  * @dev: the device, NULL once it has been freed
+ * @nr_after: how many younger ones its cluster has
  * @gone: it is unregistered; set while others read
  */
 struct kvm_io_range {
@@ -33,6 +34,7 @@ struct kvm_io_range {
 	gpa_t highest;
 	u64 seq;
 	struct kvm_io_device *dev;
+	unsigned int nr_after;
 	bool gone;
 };
 
@@ -49,7 +51,7 @@ struct kvm_io_ranges {
 };
 
 /* How many devices are gathered at a time. */
-#define KVM_IO_WALK_STEP 8
+#define KVM_IO_WALK_STEP 16
 
 /**
  * struct kvm_io_walk - the ranges that an access is offered to, by age
