@@ -178,8 +178,8 @@ static void io_cluster_set(struct kvm_io_ranges *ranges, unsigned int start,
 static void io_ranges_arrange(struct kvm_io_ranges *ranges, unsigned int start)
 {
 	struct kvm_io_range *range = ranges->range;
+	gpa_t lowest, highest;
 	unsigned int end;
-	gpa_t highest;
 
 	sort(range + start, ranges->nr - start, sizeof(*range),
 	     io_range_cmp_first, NULL);
@@ -191,9 +191,10 @@ static void io_ranges_arrange(struct kvm_io_ranges *ranges, unsigned int start)
 				break;
 			highest = max(highest, range[end].last);
 		}
-		io_cluster_set(ranges, start, end, range[start].first, highest);
+		lowest = range[start].first;
 		sort(range + start, end - start, sizeof(*range),
 		     io_range_cmp_seq, NULL);
+		io_cluster_set(ranges, start, end, lowest, highest);
 	}
 }
 

@@ -41,18 +41,20 @@ static struct kvm_coalesced_mmio_ring *zone_ring(void)
 static int take_coalesced(void)
 {
 	struct kvm_coalesced_mmio_ring *ring = zone_ring();
-	int nr = (ring->last - ring->first + KVM_COALESCED_MMIO_MAX) % KVM_COALESCED_MMIO_MAX;
+	int nr = ring->last - ring->first, max = KVM_COALESCED_MMIO_MAX;
 
 	ring->first = ring->last;
-	return nr;
+	return nr < 0 ? nr + max : nr;
 }
 
-/* How often this program has called the function. */
+/* How often this process has called the function. */
 static int calls_of(const char *function)
 {
-	int unused;
+	char *self = strdup_printf("-%d ", getpid());
+	int unused, nr = kvm_trace_count(function, self, &unused);
 
-	return kvm_trace_count(function, "ioeventfd_zones", &unused);
+	free(self);
+	return nr;
 }
 
 BUS_FACT(one_grace_period, "OVL-7 however many zones UNREGISTER takes it waits once")
