@@ -88,23 +88,6 @@ static int io_ranges_write(struct kvm_vcpu *vcpu, u32 bus,
 	return -EOPNOTSUPP;
 }
 
-static int io_ranges_read(struct kvm_vcpu *vcpu, u32 bus,
-			  struct kvm_io_walk *walk, gpa_t addr, int len,
-			  void *val)
-{
-	unsigned int i, nr;
-
-	do {
-		nr = io_ranges_gather(vcpu->kvm, bus, walk);
-		for (i = 0; i < nr; i++) {
-			if (!kvm_iodevice_read(vcpu, walk->dev[i], addr, len, val))
-				return 0;
-		}
-	} while (nr == KVM_IO_WALK_STEP);
-
-	return -EOPNOTSUPP;
-}
-
 /*
  * A doorbell is marked as covered.  Let it ring if the caller has asked the
  * ranges before it already, or if there are none any more.  All that can cover
@@ -266,12 +249,20 @@ int kvm_io_bus_read(struct kvm_vcpu *vcpu, enum kvm_bus bus_idx, gpa_t addr,
 		    int len, void *val)
 {
 	struct kvm_io_walk walk;
+	unsigned int i, nr;
 
 	io_bus_assert_held(vcpu->kvm);
 
 	kvm_io_walk_init(&walk, addr, len, false);
+	do {
+		nr = io_ranges_gather(vcpu->kvm, bus_idx, &walk);
+		for (i = 0; i < nr; i++) {
+			if (!kvm_iodevice_read(vcpu, walk.dev[i], addr, len, val))
+				return 0;
+		}
+	} while (nr == KVM_IO_WALK_STEP);
 
-	return io_ranges_read(vcpu, bus_idx, &walk, addr, len, val);
+	return -EOPNOTSUPP;
 }
 
 /* The oldest range that takes writes at @addr; it is used under kvm->srcu. */
@@ -391,6 +382,7 @@ void kvm_io_bus_unregister_devs(struct kvm *kvm, enum kvm_bus bus_idx,
 				const void *arg)
 {
 	struct kvm_io_bus *io = kvm->io_bus;
+	struct kvm_io_ranges *ranges;
 
 	lockdep_assert_held(&kvm->slots_lock);
 
@@ -400,8 +392,9 @@ void kvm_io_bus_unregister_devs(struct kvm *kvm, enum kvm_bus bus_idx,
 	/* Pairs with the vCPU's kvm->srcu section, see io_ranges_gather(). */
 	synchronize_srcu_expedited(&kvm->srcu);
 	/* Still the same array: only a registration replaces it. */
-	kvm_io_ranges_destroy_gone(rcu_dereference_protected(io->ranges[bus_idx],
-					lockdep_is_held(&kvm->slots_lock)));
+	ranges = rcu_dereference_protected(io->ranges[bus_idx],
+					   lockdep_is_held(&kvm->slots_lock));
+	kvm_io_ranges_destroy_gone(ranges);
 }
 
 static bool io_device_is(struct kvm_io_device *dev, const void *arg)

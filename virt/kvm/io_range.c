@@ -274,7 +274,7 @@ static void io_ranges_join(struct kvm_io_ranges *ranges,
 struct kvm_io_ranges *kvm_io_ranges_with(struct kvm_io_ranges *old,
 					 const struct kvm_io_range *new)
 {
-	unsigned int start = 0, end = 0, nr = old ? old->nr : 0;
+	unsigned int nr = old ? old->nr : 0, start, end;
 	struct kvm_io_ranges *ranges;
 
 	ranges = kvmalloc(struct_size(ranges, range, nr + 1), GFP_KERNEL_ACCOUNT);
@@ -282,9 +282,8 @@ struct kvm_io_ranges *kvm_io_ranges_with(struct kvm_io_ranges *old,
 		return NULL;
 	ranges->nr = 0;
 
-	if (old)
-		start = end = io_ranges_search(old, new->first, 0);
-	while (end < nr && old->range[end].lowest <= new->last)
+	start = old ? io_ranges_search(old, new->first, 0) : 0;
+	for (end = start; end < nr && old->range[end].lowest <= new->last;)
 		end = io_cluster_end(old, end);
 
 	io_clusters_take(ranges, old, 0, start);

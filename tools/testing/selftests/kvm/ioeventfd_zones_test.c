@@ -76,7 +76,7 @@ BUS_FACT(one_grace_period, "OVL-7 however many zones UNREGISTER takes it waits o
 }
 
 /* Some ways to the bus go there twice before they give up. */
-BUS_FACT(all_decline, "OVL-5 a write that many zones decline is offered to each alike, and comes out")
+BUS_FACT(all_decline, "OVL-5 a write that many zones decline is offered to each and comes out")
 {
 	int calls;
 
@@ -201,7 +201,7 @@ static void *change_zones(void *arg)
 	return NULL;
 }
 
-BUS_FACT(under_fire, "OVL-4 while zones come and go each kick rings, is coalesced or comes out, once")
+BUS_FACT(under_fire, "OVL-4 while zones come and go one thing becomes of each kick")
 {
 	struct change c = { .bus = bus, .fd = kvm_new_eventfd() };
 	int seen[3] = { }, nr[3], first = assign(bus, FREE, 4), i, j;
