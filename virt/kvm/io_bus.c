@@ -8,8 +8,7 @@
  * zone) owns an interval of addresses; a VM has few, they stand in a sorted
  * array per bus, see io_range.c.  A doorbell owns writes to one address, of one
  * length or any, of one value or any; a VM may have thousands, at one address or
- * at many, and they are found by hash, see doorbell.c.  No two match the same
- * write.  Here is what becomes of both together.
+ * at many, found by hash, see doorbell.c.  No two match the same write.
  *
  * Order:    The older device goes first, where ages of ranges and doorbells are
  *           counted together; but a doorbell goes before any range that starts
