@@ -77,9 +77,9 @@ static struct kvm_io_range *io_walk_start(struct kvm_io_ranges *ranges,
 	unsigned int i = walk->pos;
 
 	if (i < ranges->nr && ranges->range[i].seq == walk->seq)
-		return &ranges->range[i + 1];
+		return ranges->range + i + 1;
 
-	return &ranges->range[io_ranges_search(ranges, walk->first, walk->seq)];
+	return ranges->range + io_ranges_search(ranges, walk->first, walk->seq);
 }
 
 /* Where the cluster ends, or those of it that are old enough. */
@@ -90,8 +90,8 @@ static struct kvm_io_range *io_walk_end(struct kvm_io_ranges *ranges,
 	if (start == ranges->range + ranges->nr || start->lowest > walk->top)
 		return start;
 	if (walk->limit != U64_MAX)
-		return &ranges->range[io_ranges_search(ranges, walk->first,
-						       walk->limit - 1)];
+		return ranges->range + io_ranges_search(ranges, walk->first,
+							walk->limit - 1);
 
 	return start + start->nr_after + 1;
 }
