@@ -50,19 +50,6 @@ static unsigned int io_ranges_search(struct kvm_io_ranges *ranges, gpa_t addr,
 	return low;
 }
 
-/* No range holds an access of no bytes, or one that wraps. */
-void kvm_io_walk_init(struct kvm_io_walk *walk, gpa_t addr, int len,
-		      bool is_write)
-{
-	walk->is_write = is_write;
-	walk->top = addr;
-	walk->first = len > 0 ? addr : 1;
-	walk->last = len > 0 ? addr + len - 1 : 0;
-	walk->limit = U64_MAX;
-	walk->seq = 0;
-	walk->pos = 0;
-}
-
 static bool io_range_takes(const struct kvm_io_range *range, bool is_write)
 {
 	const struct kvm_io_device_ops *ops = range->dev->ops;

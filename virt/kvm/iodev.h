@@ -75,8 +75,19 @@ struct kvm_io_walk {
 	struct kvm_io_device *dev[KVM_IO_WALK_STEP];
 };
 
-void kvm_io_walk_init(struct kvm_io_walk *walk, gpa_t addr, int len,
-		      bool is_write);
+/* No range holds an access of no bytes, or one that wraps. */
+static inline void kvm_io_walk_init(struct kvm_io_walk *walk, gpa_t addr,
+				    int len, bool is_write)
+{
+	walk->is_write = is_write;
+	walk->top = addr;
+	walk->first = len > 0 ? addr : 1;
+	walk->last = len > 0 ? addr + len - 1 : 0;
+	walk->limit = U64_MAX;
+	walk->seq = 0;
+	walk->pos = 0;
+}
+
 unsigned int kvm_io_ranges_gather(struct kvm_io_ranges *ranges,
 				  struct kvm_io_walk *walk);
 bool kvm_io_ranges_cover(struct kvm_io_ranges *ranges, gpa_t addr, u64 seq);

@@ -111,6 +111,8 @@ BUS_FACT(covered_no_more, "OVL-4 doorbells ring once the last of the zones befor
 	static const u64 offsets[] = { 4, 8, 20, 24 };
 	int fds[ARRAY_SIZE(offsets)], i;
 
+	/* Who goes first there depends on what else is registered. */
+	TEST_REQUIRE(!kvm_is_older());
 	add_zone(bus, 0, 2 * ZONE_SIZE);
 	add_zone(bus, 0, ZONE_SIZE);
 	for (i = 0; i < ARRAY_SIZE(offsets); i++)
@@ -204,17 +206,18 @@ static void *change_zones(void *arg)
 BUS_FACT(under_fire, "OVL-4 while zones come and go one thing becomes of each kick")
 {
 	struct change c = { .bus = bus, .fd = kvm_new_eventfd() };
-	int seen[3] = { }, nr[3], first = assign(bus, FREE, 4), i, j;
+	int seen[3] = { }, nr[3], first = assign(bus, FREE, 4), rang, i, j;
 	pthread_t thread = spawn(change_zones, &c);
 
 	for (i = 0; i < NR_ROUNDS; i++) {
 		nr[0] = run_in_guest(guest_kick_both, bus->addr, bus->flags & PIO, NR_KICKS);
 		nr[1] = take_coalesced();
 		nr[2] = eventfd_take(c.fd);
-		TEST_ASSERT_EQ(eventfd_take(first), NR_KICKS);
-		TEST_ASSERT(nr[0] + nr[1] + nr[2] == NR_KICKS,
-			    "Of %d kicks %d came out, %d were coalesced and %d rang",
-			    NR_KICKS, nr[0], nr[1], nr[2]);
+		rang = eventfd_take(first);
+		kvm_differs(rang == NR_KICKS, "The oldest rang %d times", rang);
+		TEST_ASSERT(nr[0] + nr[1] + nr[2] + rang == 2 * NR_KICKS,
+			    "Of 2 * %d kicks %d came out, %d were coalesced, %d and %d rang",
+			    NR_KICKS, nr[0], nr[1], nr[2], rang);
 		for (j = 0; j < 3; j++)
 			seen[j] += nr[j];
 	}
