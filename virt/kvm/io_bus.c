@@ -206,30 +206,37 @@ static noinline int io_bus_ring_covered(struct kvm_vcpu *vcpu, u32 bus,
 	return kvm_io_bus_ring(vcpu, bus, addr, len, val, &seq);
 }
 
-/* Returns 0 if a device took the write, -EOPNOTSUPP if userspace has to. */
-int kvm_io_bus_write(struct kvm_vcpu *vcpu, enum kvm_bus bus_idx, gpa_t addr,
-		     int len, const void *val)
+/* Of its own, so that the fast bus has no stack to set up. */
+static noinline int io_bus_write(struct kvm_vcpu *vcpu, u32 bus, gpa_t addr,
+				 int len, const void *val)
 {
 	struct kvm_io_walk walk;
 	u64 seq = 0;
 	int r;
 
-	io_bus_assert_held(vcpu->kvm);
-
-	if (bus_idx == KVM_FAST_MMIO_BUS)
-		return io_bus_write_fast(vcpu, addr);
-
-	if (kvm_io_bus_is_likely(vcpu->kvm, bus_idx, addr)) {
-		r = kvm_io_bus_ring(vcpu, bus_idx, addr, len, val, &seq);
+	if (kvm_io_bus_is_likely(vcpu->kvm, bus, addr)) {
+		r = kvm_io_bus_ring(vcpu, bus, addr, len, val, &seq);
 		if (r == -EAGAIN)
-			r = io_bus_ring_covered(vcpu, bus_idx, addr, len, val, seq);
+			r = io_bus_ring_covered(vcpu, bus, addr, len, val, seq);
 		if (!r)
 			return 0;
 	}
 
 	kvm_io_walk_init(&walk, addr, len, true);
 
-	return io_ranges_write(vcpu, bus_idx, &walk, addr, len, val);
+	return io_ranges_write(vcpu, bus, &walk, addr, len, val);
+}
+
+/* Returns 0 if a device took the write, -EOPNOTSUPP if userspace has to. */
+int kvm_io_bus_write(struct kvm_vcpu *vcpu, enum kvm_bus bus_idx, gpa_t addr,
+		     int len, const void *val)
+{
+	io_bus_assert_held(vcpu->kvm);
+
+	if (bus_idx == KVM_FAST_MMIO_BUS)
+		return io_bus_write_fast(vcpu, addr);
+
+	return io_bus_write(vcpu, bus_idx, addr, len, val);
 }
 EXPORT_SYMBOL_GPL(kvm_io_bus_write);
 
