@@ -2,7 +2,7 @@
 /*
  * Doorbells: find the one that a write rings.
  *
- * Path:     kvm_io_bus_write() -> kvm_io_bus_ring() -> site -> doorbell
+ * Path:     kvm_io_bus_ring() -> kvm_doorbell_match() -> site -> doorbell
  *
  * A hash holds two kinds of entry.  A site is an address with doorbells; it
  * points to those that any value rings, at most one per length, and counts, per
@@ -14,14 +14,14 @@
  * Most writes to a bus ring nothing, and most of these stop at a filter of the
  * addresses that have had doorbells: a bit per hash of the address.
  *
- * Context:  kvm_io_bus_ring() runs in the vCPU's thread, possibly with interrupts
- *           off.  From lookup to write op it is one RCU read section.
+ * Context:  kvm_doorbell_match() runs in an RCU read section, possibly with
+ *           interrupts off.
  *
- * Locks:    kvm_io_bus.lock guards all changes.  Nothing is waited for.
+ * Locks:    kvm_doorbells.lock guards all changes.  Nothing is waited for.
  *
  * Life:     Sites belong to this file: the first doorbell at an address brings
  *           one, the last takes it away, RCU frees it.  Doorbells belong to who
- *           adds them, see ioeventfd_destructor().
+ *           adds them, see ioeventfd_deassign().
  *
  * Races:    A site whose last doorbell goes leaves the hash before the next
  *           doorbell at that address, under the same lock, brings a new one.
@@ -31,65 +31,10 @@
 
 #include <linux/kvm_host.h>
 #include <linux/bitops.h>
-#include <linux/hash.h>
-#include <linux/log2.h>
-#include <linux/nospec.h>
-#include <linux/rhashtable.h>
 #include <linux/slab.h>
 #include <linux/unaligned.h>
 
-#include "iodev.h"
-
-static int io_key_cmp(struct rhashtable_compare_arg *arg, const void *obj)
-{
-	const struct kvm_io_key *want = arg->key;
-	const struct kvm_io_entry *entry = obj;
-
-	return want->addr != entry->key.addr ||
-	       want->datamatch != entry->key.datamatch ||
-	       want->bus != entry->key.bus || want->len != entry->key.len;
-}
-
-/*
- * One multiplication carries bits upwards only, and the hash is used from below: addresses
- * and values with regular distances would meet.  A stronger hash would be half of a
- * lookup, and protect nobody: who makes doorbells meet only slows down his own VM.
- */
-static __always_inline u32 io_hash(u64 word, u32 seed)
-{
-	u64 product = (word ^ seed) * GOLDEN_RATIO_64;
-
-	return hash_64(product ^ product >> 32, 32);
-}
-
-static __always_inline u32 io_key_hash(const void *data, u32 unused, u32 seed)
-{
-	const struct kvm_io_key *key = data;
-	u32 hash = io_hash(key->addr ^ (u64)key->bus << 60, seed);
-
-	return key->len ? io_hash(key->datamatch ^ (u64)key->len << 60, hash) : hash;
-}
-
-static const struct rhashtable_params doorbell_params = {
-	.key_len = sizeof(struct kvm_io_key),
-	.key_offset = offsetof(struct kvm_io_entry, key),
-	.head_offset = offsetof(struct kvm_io_entry, node),
-	.hashfn = io_key_hash,
-	.obj_cmpfn = io_key_cmp,
-	.automatic_shrinking = true,
-};
-
-/*
- * Where the doorbells of length @len stand in a site; negative if nowhere.  A
- * deassign may ask for any length, and speculation must not index by it.
- */
-static __always_inline int doorbell_slot(u32 len)
-{
-	if (len && (len > 8 || !is_power_of_2(len)))
-		return -1;
-
-	return array_index_nospec(fls(len), KVM_DOORBELL_SLOTS);
-}
+#include "doorbell.h"
 
 /*
  * The value written, zero-extended.  The pieces of a store that crosses a page
@@ -109,31 +54,10 @@ static u64 io_value(u32 len, const void *val)
 	}
 }
 
-static __always_inline struct kvm_io_site *
-io_site_find(struct kvm_io_bus *io, u32 bus, gpa_t addr)
-{
-	struct kvm_io_key key = { .addr = addr, .bus = bus };
-	struct kvm_io_entry *entry;
-
-	entry = rhashtable_lookup(&io->doorbells, &key, doorbell_params);
-
-	return entry ? container_of(entry, struct kvm_io_site, entry) : NULL;
-}
-
-static __always_inline struct kvm_doorbell *
-doorbell_of_key(struct kvm_io_bus *io, const struct kvm_io_key *key)
-{
-	struct kvm_io_entry *entry;
-
-	entry = rhashtable_lookup(&io->doorbells, key, doorbell_params);
-
-	return entry ? container_of(entry, struct kvm_doorbell, entry) : NULL;
-}
-
 /* Of its own, as most kicks come without a value and need not save as much. */
-static noinline struct kvm_doorbell *
-doorbell_of_value(struct kvm_io_bus *io, u32 bus, gpa_t addr, u32 len,
-		  const void *val)
+struct kvm_doorbell *kvm_doorbell_of_value(struct kvm_doorbells *doorbells,
+					   u32 bus, gpa_t addr, u32 len,
+					   const void *val)
 {
 	struct kvm_io_key key = {
 		.addr = addr,
@@ -142,95 +66,25 @@ doorbell_of_value(struct kvm_io_bus *io, u32 bus, gpa_t addr, u32 len,
 		.len = len,
 	};
 
-	return doorbell_of_key(io, &key);
-}
-
-/* The doorbell that a write rings, if any.  There is never more than one. */
-static __always_inline struct kvm_doorbell *
-doorbell_match(struct kvm_io_bus *io, u32 bus, gpa_t addr, u32 len,
-	       const void *val)
-{
-	struct kvm_doorbell *doorbell;
-	struct kvm_io_site *site;
-	int slot;
-
-	site = io_site_find(io, bus, addr);
-	if (!site)
-		return NULL;
-
-	doorbell = rcu_dereference(site->wildcard[0]);
-	if (doorbell)
-		return doorbell;
-
-	slot = doorbell_slot(len);
-	if (slot <= 0)
-		return NULL;
-
-	doorbell = rcu_dereference(site->wildcard[slot]);
-	if (doorbell || !READ_ONCE(site->nr_match[slot]))
-		return doorbell;
-
-	return doorbell_of_value(io, bus, addr, len, val);
-}
-
-/*
- * May there be a doorbell?  For who has some work to do before it can ask in
- * earnest.
- */
-bool kvm_io_bus_is_likely(struct kvm *kvm, enum kvm_bus bus_idx, gpa_t addr)
-{
-	return kvm_doorbell_is_likely(kvm->io_bus, bus_idx, addr);
-}
-
-/*
- * Ring the doorbell that a write matches.  If older ranges must be asked before
- * it, return -EAGAIN and the doorbell's age; call again with that age to ring
- * the same doorbell regardless of them.  Who cannot ask ranges, as their ops may
- * sleep, has no use for an age, and gets -EOPNOTSUPP.
- */
-int kvm_io_bus_ring(struct kvm_vcpu *vcpu, enum kvm_bus bus_idx, gpa_t addr,
-		    int len, const void *val, u64 *seq)
-{
-	struct kvm_io_bus *io = vcpu->kvm->io_bus;
-	struct kvm_doorbell *doorbell;
-
-	if (!kvm_doorbell_is_likely(io, bus_idx, addr))
-		return -EOPNOTSUPP;
-
-	guard(rcu)();
-
-	doorbell = doorbell_match(io, bus_idx, addr, len, val);
-	if (!doorbell)
-		return -EOPNOTSUPP;
-
-	if (unlikely(READ_ONCE(doorbell->covered))) {
-		if (!seq)
-			return -EOPNOTSUPP;
-		if (doorbell->seq != *seq) {
-			*seq = doorbell->seq;
-			return -EAGAIN;
-		}
-	}
-
-	return kvm_iodevice_write(vcpu, &doorbell->dev, addr, len, val);
+	return doorbell_of_key(doorbells, &key);
 }
 
 /* For writers: the site stays as long as the lock is held. */
-static struct kvm_io_site *io_site_of(struct kvm_io_bus *io,
+static struct kvm_io_site *io_site_of(struct kvm_doorbells *doorbells,
 				      const struct kvm_io_key *key)
 {
-	lockdep_assert_held(&io->lock);
+	lockdep_assert_held(&doorbells->lock);
 
 	guard(rcu)();
 
-	return io_site_find(io, key->bus, key->addr);
+	return io_site_find(doorbells, key->bus, key->addr);
 }
 
-static struct kvm_doorbell *site_wildcard(struct kvm_io_bus *io,
+static struct kvm_doorbell *site_wildcard(struct kvm_doorbells *doorbells,
 					  struct kvm_io_site *site, int slot)
 {
 	return rcu_dereference_protected(site->wildcard[slot],
-					 lockdep_is_held(&io->lock));
+					 lockdep_is_held(&doorbells->lock));
 }
 
 /*
@@ -238,25 +92,26 @@ static struct kvm_doorbell *site_wildcard(struct kvm_io_bus *io,
  * all others at its address, one of any value excludes those of its length.
  * Equal datamatches are left to the hash to detect.
  */
-static bool doorbell_collides(struct kvm_io_bus *io, struct kvm_io_site *site,
+static bool doorbell_collides(struct kvm_doorbells *doorbells,
+			      struct kvm_io_site *site,
 			      const struct kvm_doorbell *doorbell, int slot)
 {
-	if (!slot || site_wildcard(io, site, 0) ||
-	    site_wildcard(io, site, slot))
+	if (!slot || site_wildcard(doorbells, site, 0) ||
+	    site_wildcard(doorbells, site, slot))
 		return true;
 
 	return doorbell->wildcard && site->nr_match[slot];
 }
 
-static void io_filter_add(struct kvm_io_bus *io, u32 bus, gpa_t addr)
+static void io_filter_add(struct kvm_doorbells *doorbells, u32 bus, gpa_t addr)
 {
-	lockdep_assert_held(&io->lock);
+	lockdep_assert_held(&doorbells->lock);
 
-	set_bit(kvm_doorbell_filter_bit(addr), io->filter[bus]);
+	set_bit(kvm_doorbell_filter_bit(addr), doorbells->filter[bus]);
 }
 
-static struct kvm_io_site *io_site_create(struct kvm_io_bus *io, u32 bus,
-					  gpa_t addr)
+static struct kvm_io_site *io_site_create(struct kvm_doorbells *doorbells,
+					  u32 bus, gpa_t addr)
 {
 	struct kvm_io_site *site = kzalloc(sizeof(*site), GFP_KERNEL_ACCOUNT);
 	int r;
@@ -267,14 +122,14 @@ static struct kvm_io_site *io_site_create(struct kvm_io_bus *io, u32 bus,
 	site->entry.key.addr = addr;
 	site->entry.key.bus = bus;
 	/* Should this fail, the bit stays for nothing, until the last site goes. */
-	io_filter_add(io, bus, addr);
-	r = rhashtable_insert_fast(&io->doorbells, &site->entry.node,
+	io_filter_add(doorbells, bus, addr);
+	r = rhashtable_insert_fast(&doorbells->hash, &site->entry.node,
 				   doorbell_params);
 	if (r) {
 		kfree(site);
 		return ERR_PTR(-ENOMEM);
 	}
-	io->nr_sites[bus]++;
+	doorbells->nr_sites[bus]++;
 
 	return site;
 }
@@ -283,37 +138,38 @@ static struct kvm_io_site *io_site_create(struct kvm_io_bus *io, u32 bus,
  * A site without doorbells goes; it may still be read until RCU says not.  As
  * addresses share the bits of the filter, none is cleared before all can be.
  */
-static void io_site_put(struct kvm_io_bus *io, struct kvm_io_site *site)
+static void io_site_put(struct kvm_doorbells *doorbells, struct kvm_io_site *site)
 {
 	u32 bus = site->entry.key.bus;
 
 	if (site->nr)
 		return;
 
-	rhashtable_remove_fast(&io->doorbells, &site->entry.node,
+	rhashtable_remove_fast(&doorbells->hash, &site->entry.node,
 			       doorbell_params);
-	if (!--io->nr_sites[bus]) {
-		bitmap_zero(io->filter[bus], KVM_DOORBELL_FILTER_SIZE);
+	if (!--doorbells->nr_sites[bus]) {
+		bitmap_zero(doorbells->filter[bus], KVM_DOORBELL_FILTER_SIZE);
 		if (bus == KVM_MMIO_BUS)
-			bitmap_zero(io->filter[KVM_FAST_MMIO_BUS],
+			bitmap_zero(doorbells->filter[KVM_FAST_MMIO_BUS],
 				    KVM_DOORBELL_FILTER_SIZE);
 	}
 	kfree_rcu(site, rcu);
 }
 
 /* Make the doorbell visible: nothing can fail after this has succeeded. */
-static int doorbell_publish(struct kvm_io_bus *io, struct kvm_io_site *site,
+static int doorbell_publish(struct kvm_doorbells *doorbells,
+			    struct kvm_io_site *site,
 			    struct kvm_doorbell *doorbell, int slot)
 {
 	int r;
 
 	if (doorbell->wildcard) {
 		if (!slot && doorbell->entry.key.bus == KVM_MMIO_BUS)
-			io_filter_add(io, KVM_FAST_MMIO_BUS,
+			io_filter_add(doorbells, KVM_FAST_MMIO_BUS,
 				      doorbell->entry.key.addr);
 		rcu_assign_pointer(site->wildcard[slot], doorbell);
 	} else {
-		r = rhashtable_lookup_insert_fast(&io->doorbells,
+		r = rhashtable_lookup_insert_fast(&doorbells->hash,
 						  &doorbell->entry.node,
 						  doorbell_params);
 		/* The hash may also be in the midst of growing. */
@@ -326,65 +182,48 @@ static int doorbell_publish(struct kvm_io_bus *io, struct kvm_io_site *site,
 	return 0;
 }
 
-/*
- * The caller has filled in the device, the key and whether any value matches,
- * and has checked that the length is one of those that a site has a slot for.
- */
-int kvm_io_bus_add_doorbell(struct kvm *kvm, struct kvm_doorbell *doorbell)
+int kvm_doorbell_add(struct kvm_doorbells *doorbells,
+		     struct kvm_doorbell *doorbell)
 {
 	struct kvm_io_key *key = &doorbell->entry.key;
 	int r, slot = doorbell_slot(key->len);
-	struct kvm_io_bus *io = kvm->io_bus;
 	struct kvm_io_site *site;
 
-	guard(mutex)(&io->lock);
-
-	site = io_site_of(io, key);
-	if (site && doorbell_collides(io, site, doorbell, slot))
+	site = io_site_of(doorbells, key);
+	if (site && doorbell_collides(doorbells, site, doorbell, slot))
 		return -EEXIST;
 	if (!site)
-		site = io_site_create(io, key->bus, key->addr);
+		site = io_site_create(doorbells, key->bus, key->addr);
 	if (IS_ERR(site))
 		return PTR_ERR(site);
 
-	doorbell->seq = io->seq + 1;
-	doorbell->covered = kvm_doorbell_is_covered(io, doorbell);
-	INIT_LIST_HEAD(&doorbell->covered_link);
+	r = doorbell_publish(doorbells, site, doorbell, slot);
+	if (r)
+		io_site_put(doorbells, site);
 
-	r = doorbell_publish(io, site, doorbell, slot);
-	if (r) {
-		io_site_put(io, site);
-		return r;
-	}
-
-	io->seq++;
-	if (doorbell->covered)
-		list_add(&doorbell->covered_link, &io->covered);
-
-	return 0;
+	return r;
 }
 
-/* The doorbell stays as long as kvm_io_bus.lock is held. */
-struct kvm_doorbell *kvm_io_bus_find_doorbell(struct kvm *kvm,
-					      const struct kvm_io_key *key,
-					      bool wildcard)
+/* The doorbell stays as long as the lock is held. */
+struct kvm_doorbell *kvm_doorbell_find(struct kvm_doorbells *doorbells,
+				       const struct kvm_io_key *key,
+				       bool wildcard)
 {
 	int slot = doorbell_slot(key->len);
-	struct kvm_io_bus *io = kvm->io_bus;
 	struct kvm_io_site *site;
 
-	lockdep_assert_held(&io->lock);
+	lockdep_assert_held(&doorbells->lock);
 
 	if (slot < 0 || (!slot && !wildcard))
 		return NULL;
 	if (!wildcard) {
 		guard(rcu)();
-		return doorbell_of_key(io, key);
+		return doorbell_of_key(doorbells, key);
 	}
 
-	site = io_site_of(io, key);
+	site = io_site_of(doorbells, key);
 
-	return site ? site_wildcard(io, site, slot) : NULL;
+	return site ? site_wildcard(doorbells, site, slot) : NULL;
 }
 
 /*
@@ -392,26 +231,25 @@ struct kvm_doorbell *kvm_io_bus_find_doorbell(struct kvm *kvm,
  * found it already may still call its write op: the caller makes that refuse,
  * and frees the doorbell by RCU.
  */
-void kvm_io_bus_del_doorbell(struct kvm *kvm, struct kvm_doorbell *doorbell)
+void kvm_doorbell_del(struct kvm_doorbells *doorbells,
+		      struct kvm_doorbell *doorbell)
 {
 	struct kvm_io_key *key = &doorbell->entry.key;
 	int slot = doorbell_slot(key->len);
-	struct kvm_io_bus *io = kvm->io_bus;
 	struct kvm_io_site *site;
 
-	lockdep_assert_held(&io->lock);
+	lockdep_assert_held(&doorbells->lock);
 
-	site = io_site_of(io, key);
+	site = io_site_of(doorbells, key);
 	if (doorbell->wildcard) {
 		RCU_INIT_POINTER(site->wildcard[slot], NULL);
 	} else {
 		WRITE_ONCE(site->nr_match[slot], site->nr_match[slot] - 1);
-		rhashtable_remove_fast(&io->doorbells, &doorbell->entry.node,
+		rhashtable_remove_fast(&doorbells->hash, &doorbell->entry.node,
 				       doorbell_params);
 	}
-	list_del(&doorbell->covered_link);
 	site->nr--;
-	io_site_put(io, site);
+	io_site_put(doorbells, site);
 }
 
 static void io_entry_destroy(void *obj, void *unused)
@@ -436,12 +274,16 @@ static void io_entry_destroy(void *obj, void *unused)
 	kfree(site);
 }
 
-int kvm_doorbells_init(struct kvm_io_bus *io)
+int kvm_doorbells_init(struct kvm_doorbells *doorbells)
 {
-	return rhashtable_init(&io->doorbells, &doorbell_params);
+	mutex_init(&doorbells->lock);
+
+	return rhashtable_init(&doorbells->hash, &doorbell_params);
 }
 
-void kvm_doorbells_destroy(struct kvm_io_bus *io)
+/* Nobody looks any more: what is left goes at once. */
+void kvm_doorbells_destroy(struct kvm_doorbells *doorbells)
 {
-	rhashtable_free_and_destroy(&io->doorbells, io_entry_destroy, NULL);
+	rhashtable_free_and_destroy(&doorbells->hash, io_entry_destroy, NULL);
+	mutex_destroy(&doorbells->lock);
 }

@@ -507,12 +507,13 @@ static void irqfds_init(struct kvm *kvm)
  *
  * Locks:    ioeventfd.lock -> the eventfd's wqh.lock.  It makes signalling and
  *           taking away the eventfd exclude each other.
- *           kvm_io_bus.lock guards assign and deassign.
+ *           kvm_doorbells.lock guards assign and deassign.
  *
  * Life:     An ioeventfd lives until it is deassigned or the last reference to
- *           the VM goes; closing the eventfd does not end it.  It ends in
- *           ioeventfd_destructor(), and after that it rings no more, even for a
- *           vCPU that has found it already; RCU frees it.  Nobody waits.
+ *           the VM goes; closing the eventfd does not end it.  After
+ *           ioeventfd_silence() a deassigned one rings no more, even for a vCPU
+ *           that has found it already; RCU frees it.  Nobody waits.  With the VM
+ *           it goes at once, in ioeventfd_destructor(): there are no vCPUs.
  *
  * Races:    deassign against a kick at ioeventfd_write().
  */
@@ -548,33 +549,45 @@ static struct ioeventfd *to_ioeventfd(struct kvm_io_device *dev)
  *                                        puts the eventfd, returns
  *     lock, sees NULL, unlock
  *     passes the write on
+ *
+ * Kicks in the exit fastpath have interrupts off.  So must all others, or who is
+ * interrupted here would make those spin until the interrupts are handled.
  */
 static int ioeventfd_write(struct kvm_vcpu *vcpu, struct kvm_io_device *this,
 			   gpa_t addr, int len, const void *val)
 {
 	struct ioeventfd *p = to_ioeventfd(this);
+	unsigned long flags;
 	int r = -EOPNOTSUPP;
 
-	spin_lock(&p->lock);
+	spin_lock_irqsave(&p->lock, flags);
 	if (p->eventfd) {
 		eventfd_signal(p->eventfd);
 		r = 0;
 	}
-	spin_unlock(&p->lock);
+	spin_unlock_irqrestore(&p->lock, flags);
 
 	return r;
 }
 
-static void ioeventfd_destructor(struct kvm_io_device *this)
+/* From here on it signals nobody. */
+static void ioeventfd_silence(struct ioeventfd *p)
 {
-	struct ioeventfd *p = to_ioeventfd(this);
 	struct eventfd_ctx *eventfd = p->eventfd;
 
-	scoped_guard(spinlock, &p->lock)
+	scoped_guard(spinlock_irq, &p->lock)
 		p->eventfd = NULL;
 
 	eventfd_ctx_put(eventfd);
-	kfree_rcu(p, rcu);
+}
+
+/* Nobody finds it any more, or has ever found it. */
+static void ioeventfd_destructor(struct kvm_io_device *this)
+{
+	struct ioeventfd *p = to_ioeventfd(this);
+
+	eventfd_ctx_put(p->eventfd);
+	kfree(p);
 }
 
 static const struct kvm_io_device_ops ioeventfd_ops = {
@@ -669,19 +682,23 @@ static int ioeventfd_assign(struct kvm *kvm, struct kvm_ioeventfd *args)
 static int ioeventfd_deassign(struct kvm *kvm, struct kvm_ioeventfd *args)
 {
 	struct eventfd_ctx *eventfd = eventfd_ctx_fdget(args->fd);
+	struct kvm_doorbells *doorbells = &kvm->io_bus->doorbells;
 	struct kvm_io_key key = ioeventfd_key(args);
 	struct kvm_doorbell *doorbell;
+	struct ioeventfd *p;
 	int r = -ENOENT;
 
 	if (IS_ERR(eventfd))
 		return PTR_ERR(eventfd);
 
-	scoped_guard(mutex, &kvm->io_bus->lock) {
-		doorbell = kvm_io_bus_find_doorbell(kvm, &key,
-						    ioeventfd_is_wildcard(args));
-		if (doorbell && to_ioeventfd(&doorbell->dev)->eventfd == eventfd) {
-			kvm_io_bus_del_doorbell(kvm, doorbell);
-			ioeventfd_destructor(&doorbell->dev);
+	scoped_guard(mutex, &doorbells->lock) {
+		doorbell = kvm_doorbell_find(doorbells, &key,
+					     ioeventfd_is_wildcard(args));
+		p = doorbell ? to_ioeventfd(&doorbell->dev) : NULL;
+		if (p && p->eventfd == eventfd) {
+			kvm_doorbell_del(doorbells, doorbell);
+			ioeventfd_silence(p);
+			kfree_rcu(p, rcu);
 			r = 0;
 		}
 	}

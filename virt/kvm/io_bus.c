@@ -6,9 +6,9 @@
  *
  * There are two kinds of device.  A range (PIC, PIT, IOAPIC, vgic, coalesced
  * zone) owns an interval of addresses; a VM has few, they stand in a sorted
- * array per bus.  A doorbell owns writes to one address, of one length or any,
- * of one value or any; a VM may have thousands, at one address or at many, and
- * they are found by hash, see doorbell.c.  No two match the same write.
+ * array per bus, see io_range.c.  A doorbell owns writes to one address, of one
+ * length or any, of one value or any; a VM may have thousands, at one address or
+ * at many, found by hash, see doorbell.c.  No two match the same write.
  *
  * Order:    The older device goes first, where ages of ranges and doorbells are
  *           counted together; but a doorbell goes before any range that starts
@@ -16,22 +16,24 @@
  *           covered, so that all others ring without a look at the ranges.
  *
  * Context:  kvm_io_bus_write() and _read() run in the vCPU's thread with
- *           kvm->srcu held; the op of a range may sleep.  kvm_io_bus_get_dev()
- *           may run in hard irq.
+ *           kvm->srcu held; the op of a range may sleep.  kvm_io_bus_ring() may
+ *           run with interrupts off, kvm_io_bus_get_dev() in hard irq.
  *
- * Locks:    kvm->slots_lock -> kvm_io_bus.lock.  The latter guards all changes;
- *           nothing is waited for under it.
+ * Locks:    kvm->slots_lock -> kvm_doorbells.lock.  The former guards the ranges
+ *           against other registrations, the latter all changes; nothing is
+ *           waited for under it.
  *
  * Life:     The array of ranges is read and freed under RCU.  The device of a
- *           range is used under kvm->srcu, and kvm_io_bus_unregister_dev()
+ *           range is used under kvm->srcu, and kvm_io_bus_unregister_devs()
  *           waits for a grace period of that.  Doorbells and sites are read and
  *           freed under RCU and nothing ever waits for them: looking one up and
  *           ringing it is one RCU read section, and no pointer to it leaves
  *           that.  Once a doorbell is unlinked its owner makes it refuse to
- *           ring, see ioeventfd_destructor().
+ *           ring, see ioeventfd_silence().
  *
- * Races:    an access against kvm_io_bus_register_dev() at io_range_find(),
- *           against a doorbell's death at kvm_io_bus_write().
+ * Races:    an access against registrations at io_ranges_gather(), a doorbell
+ *           against the ranges that cover it at io_bus_look_for_cover(), an
+ *           access against a doorbell's death at kvm_io_bus_write().
  */
 
 #include <linux/kvm_host.h>
@@ -42,91 +44,122 @@
 
 #include "iodev.h"
 
-/* How many ranges of the sorted array start at or below @top. */
-static unsigned int io_ranges_below(struct kvm_io_ranges *ranges, gpa_t top)
+/*
+ * The next devices to ask, by age.  Their ops may sleep, RCU may not: the array is
+ * not kept between two calls.
+ *
+ *     access                               kvm_io_bus_unregister_devs()
+ *     ------                               ----------------------------
+ *     srcu_read_lock(&kvm->srcu)
+ *     gather devices, in whatever array
+ *                                          gone, in the newest array
+ *     call their ops
+ *     srcu_read_unlock(&kvm->srcu)
+ *                                          synchronize_srcu_expedited()
+ *                                          free the device
+ *
+ * An access that starts after the grace period has begun sees the newest array
+ * and the mark in it, whichever older array a registration has replaced since.
+ */
+static unsigned int io_ranges_gather(struct kvm *kvm, u32 bus,
+				     struct kvm_io_walk *walk)
 {
-	unsigned int low = 0, high = ranges->nr;
+	guard(rcu)();
 
-	while (low < high) {
-		unsigned int mid = low + (high - low) / 2;
+	return kvm_io_ranges_gather(rcu_dereference(kvm->io_bus->ranges[bus]),
+				    walk);
+}
 
-		if (ranges->range[mid].first <= top)
-			low = mid + 1;
-		else
-			high = mid;
-	}
+static int io_ranges_write(struct kvm_vcpu *vcpu, u32 bus,
+			   struct kvm_io_walk *walk, gpa_t addr, int len,
+			   const void *val)
+{
+	unsigned int i, nr;
 
-	return low;
+	do {
+		nr = io_ranges_gather(vcpu->kvm, bus, walk);
+		for (i = 0; i < nr; i++) {
+			if (!kvm_iodevice_write(vcpu, walk->dev[i], addr, len, val))
+				return 0;
+		}
+	} while (nr == KVM_IO_WALK_STEP);
+
+	return -EOPNOTSUPP;
 }
 
 /*
- * Of the ranges that start at or below @top and hold all of the access, find
- * the oldest one that is younger than *seq, and return its age there.  So that
- * calling this until it returns NULL visits all of them by age, without keeping
- * the array between two calls: a device's op may sleep, RCU may not.
+ * A doorbell is marked as covered.  Let it ring if the caller has asked the
+ * ranges before it already, or if there are none any more.  All that can cover
+ * it are older, so that the mark goes for good; it goes here, with the first
+ * kick, since nobody wants to visit all doorbells when a range goes.
  *
- *     access                               kvm_io_bus_unregister_dev()
- *     ------                               ---------------------------
- *     srcu_read_lock(&kvm->srcu)
- *     find the range, in whatever array
- *                                          dev = NULL in the newest array
- *     call the device's op
- *     srcu_read_unlock(&kvm->srcu)
- *                                          synchronize_srcu_expedited()
- *                                          the caller frees the device
- *
- * An access that starts after the grace period has begun sees the newest array
- * and the NULL in it, whichever older array a registration has replaced since.
+ *     assign                               kick
+ *     ------                               ----
+ *     sees the range, or one that
+ *     is marked as gone
+ *     covered
+ *     publish                              finds the doorbell: covered
+ *                                          smp_rmb()
+ *                                          sees the range, or that it is gone
  */
-static struct kvm_io_device *io_range_find(struct kvm *kvm, u32 bus, gpa_t top,
-					   gpa_t addr, int len, u64 *seq)
+static noinline int io_bus_look_for_cover(struct kvm_io_bus *io,
+					  struct kvm_doorbell *doorbell, u64 *seq)
 {
-	struct kvm_io_device *found = NULL, *dev;
-	gpa_t last = addr + len - 1;
+	const struct kvm_io_key *key = &doorbell->entry.key;
 	struct kvm_io_ranges *ranges;
-	u64 after = *seq;
-	unsigned int i;
+
+	if (!seq)
+		return -EOPNOTSUPP;
+	if (doorbell->seq == *seq)
+		return 0;
+
+	/* Pairs with rcu_assign_pointer() in kvm_doorbell_add(), or the hash's. */
+	smp_rmb();
+	ranges = rcu_dereference(io->ranges[key->bus]);
+	if (kvm_io_ranges_cover(ranges, key->addr, doorbell->seq)) {
+		*seq = doorbell->seq;
+		return -EAGAIN;
+	}
+	WRITE_ONCE(doorbell->covered, false);
+
+	return 0;
+}
+
+/*
+ * Ring the doorbell that a write matches.  If older ranges must be asked before
+ * it, return -EAGAIN and the doorbell's age; call again with that age to ring
+ * the same doorbell regardless of them.  Who cannot ask ranges, as their ops may
+ * sleep, has no use for an age, and gets -EOPNOTSUPP.
+ */
+int kvm_io_bus_ring(struct kvm_vcpu *vcpu, enum kvm_bus bus_idx, gpa_t addr,
+		    int len, const void *val, u64 *seq)
+{
+	struct kvm_io_bus *io = vcpu->kvm->io_bus;
+	struct kvm_doorbell *doorbell;
+	int r;
 
 	guard(rcu)();
 
-	ranges = rcu_dereference(kvm->io_bus->ranges[bus]);
-	if (!ranges || len <= 0 || last < addr)
-		return NULL;
+	doorbell = kvm_doorbell_match(&io->doorbells, bus_idx, addr, len, val);
+	if (!doorbell)
+		return -EOPNOTSUPP;
 
-	for (i = io_ranges_below(ranges, top); i--; ) {
-		struct kvm_io_range *range = &ranges->range[i];
-
-		if (range->reach < last)
-			break;
-		if (range->last < last || range->seq <= after ||
-		    (found && range->seq > *seq))
-			continue;
-
-		dev = READ_ONCE(range->dev);
-		if (!dev)
-			continue;
-		found = dev;
-		*seq = range->seq;
+	if (unlikely(READ_ONCE(doorbell->covered))) {
+		r = io_bus_look_for_cover(io, doorbell, seq);
+		if (r)
+			return r;
 	}
 
-	return found;
+	return kvm_iodevice_write(vcpu, &doorbell->dev, addr, len, val);
 }
 
-/* Offer a write to the ranges from @top down that are older than @limit. */
-static int io_ranges_write(struct kvm_vcpu *vcpu, u32 bus, gpa_t top,
-			   gpa_t addr, int len, const void *val, u64 limit)
+/*
+ * May there be a doorbell?  For who has some work to do before it can ask in
+ * earnest.
+ */
+bool kvm_io_bus_is_likely(struct kvm *kvm, enum kvm_bus bus_idx, gpa_t addr)
 {
-	struct kvm_io_device *dev;
-	u64 seq = 0;
-
-	while ((dev = io_range_find(vcpu->kvm, bus, top, addr, len, &seq))) {
-		if (seq >= limit)
-			break;
-		if (!kvm_iodevice_write(vcpu, dev, addr, len, val))
-			return 0;
-	}
-
-	return -EOPNOTSUPP;
+	return kvm_doorbell_is_likely(&kvm->io_bus->doorbells, bus_idx, addr);
 }
 
 static void io_bus_assert_held(struct kvm *kvm)
@@ -136,45 +169,74 @@ static void io_bus_assert_held(struct kvm *kvm)
 }
 
 /*
- * Returns 0 if a device took the write, -EOPNOTSUPP if userspace has to.
- *
  * The fast bus is the MMIO bus as seen by an exit that knows the address but
  * neither length nor value: it reaches doorbells of any length that no range
  * covers, and leaves all else to the MMIO bus.  Nor does that exit know whether
  * memory has come to the address since it was last found to have none: what is
  * written there belongs to memory, and the slow path will find that out.
- *
+ */
+static int io_bus_write_fast(struct kvm_vcpu *vcpu, gpa_t addr)
+{
+	if (!kvm_io_bus_is_likely(vcpu->kvm, KVM_FAST_MMIO_BUS, addr) ||
+	    kvm_vcpu_gfn_to_memslot(vcpu, gpa_to_gfn(addr)))
+		return -EOPNOTSUPP;
+
+	return kvm_io_bus_ring(vcpu, KVM_MMIO_BUS, addr, 0, NULL, NULL);
+}
+
+/*
  * A covered doorbell is looked up twice, before and after the ranges that go
  * first.  If it has died in between, the write counts as one that came after
  * its death, and meets what is there now; ranges that have declined it may be
  * asked again.
  */
-int kvm_io_bus_write(struct kvm_vcpu *vcpu, enum kvm_bus bus_idx, gpa_t addr,
-		     int len, const void *val)
+static noinline int io_bus_ring_covered(struct kvm_vcpu *vcpu, u32 bus,
+					gpa_t addr, int len, const void *val,
+					u64 seq)
 {
+	struct kvm_io_walk walk;
+
+	kvm_io_walk_init(&walk, addr, len, true);
+	/* A range starts below, so that addr is not 0. */
+	walk.top = addr - 1;
+	walk.limit = seq;
+	if (!io_ranges_write(vcpu, bus, &walk, addr, len, val))
+		return 0;
+
+	return kvm_io_bus_ring(vcpu, bus, addr, len, val, &seq);
+}
+
+/* Of its own, so that the fast bus has no stack to set up. */
+static noinline int io_bus_write(struct kvm_vcpu *vcpu, u32 bus, gpa_t addr,
+				 int len, const void *val)
+{
+	struct kvm_io_walk walk;
 	u64 seq = 0;
 	int r;
 
+	if (kvm_io_bus_is_likely(vcpu->kvm, bus, addr)) {
+		r = kvm_io_bus_ring(vcpu, bus, addr, len, val, &seq);
+		if (r == -EAGAIN)
+			r = io_bus_ring_covered(vcpu, bus, addr, len, val, seq);
+		if (!r)
+			return 0;
+	}
+
+	kvm_io_walk_init(&walk, addr, len, true);
+
+	return io_ranges_write(vcpu, bus, &walk, addr, len, val);
+}
+
+/* Returns 0 if a device took the write, -EOPNOTSUPP if userspace has to. */
+int kvm_io_bus_write(struct kvm_vcpu *vcpu, enum kvm_bus bus_idx, gpa_t addr,
+		     int len, const void *val)
+{
 	io_bus_assert_held(vcpu->kvm);
 
-	if (bus_idx == KVM_FAST_MMIO_BUS) {
-		if (!kvm_doorbell_is_likely(vcpu->kvm->io_bus, bus_idx, addr) ||
-		    kvm_vcpu_gfn_to_memslot(vcpu, gpa_to_gfn(addr)))
-			return -EOPNOTSUPP;
-		return kvm_io_bus_ring(vcpu, KVM_MMIO_BUS, addr, 0, NULL, NULL);
-	}
+	if (bus_idx == KVM_FAST_MMIO_BUS)
+		return io_bus_write_fast(vcpu, addr);
 
-	r = kvm_io_bus_ring(vcpu, bus_idx, addr, len, val, &seq);
-	if (r == -EAGAIN) {
-		/* Covered means that a range starts below, so addr is not 0. */
-		r = io_ranges_write(vcpu, bus_idx, addr - 1, addr, len, val, seq);
-		if (r)
-			r = kvm_io_bus_ring(vcpu, bus_idx, addr, len, val, &seq);
-	}
-	if (r)
-		r = io_ranges_write(vcpu, bus_idx, addr, addr, len, val, U64_MAX);
-
-	return r;
+	return io_bus_write(vcpu, bus_idx, addr, len, val);
 }
 EXPORT_SYMBOL_GPL(kvm_io_bus_write);
 
@@ -192,76 +254,63 @@ int kvm_io_bus_write_cookie(struct kvm_vcpu *vcpu, enum kvm_bus bus_idx,
 int kvm_io_bus_read(struct kvm_vcpu *vcpu, enum kvm_bus bus_idx, gpa_t addr,
 		    int len, void *val)
 {
-	struct kvm_io_device *dev;
-	u64 seq = 0;
+	struct kvm_io_walk walk;
+	unsigned int i, nr;
 
 	io_bus_assert_held(vcpu->kvm);
 
-	while ((dev = io_range_find(vcpu->kvm, bus_idx, addr, addr, len, &seq))) {
-		if (!kvm_iodevice_read(vcpu, dev, addr, len, val))
-			return 0;
-	}
+	kvm_io_walk_init(&walk, addr, len, false);
+	do {
+		nr = io_ranges_gather(vcpu->kvm, bus_idx, &walk);
+		for (i = 0; i < nr; i++) {
+			if (!kvm_iodevice_read(vcpu, walk.dev[i], addr, len, val))
+				return 0;
+		}
+	} while (nr == KVM_IO_WALK_STEP);
 
 	return -EOPNOTSUPP;
 }
 
-/* The oldest range at @addr; the caller uses it under kvm->srcu. */
+/* The oldest range that takes writes at @addr; it is used under kvm->srcu. */
 struct kvm_io_device *kvm_io_bus_get_dev(struct kvm *kvm, enum kvm_bus bus_idx,
 					 gpa_t addr)
 {
-	u64 seq = 0;
+	struct kvm_io_walk walk;
 
 	io_bus_assert_held(kvm);
 
-	return io_range_find(kvm, bus_idx, addr, addr, 1, &seq);
+	kvm_io_walk_init(&walk, addr, 1, true);
+
+	return io_ranges_gather(kvm, bus_idx, &walk) ? walk.dev[0] : NULL;
 }
 EXPORT_SYMBOL_GPL(kvm_io_bus_get_dev);
 
 static struct kvm_io_ranges *io_ranges(struct kvm_io_bus *io, u32 bus)
 {
 	return rcu_dereference_protected(io->ranges[bus],
-					 lockdep_is_held(&io->lock));
-}
-
-static void io_ranges_append(struct kvm_io_ranges *ranges,
-			     const struct kvm_io_range *range)
-{
-	struct kvm_io_range *new;
-
-	ranges->nr++;
-	new = &ranges->range[ranges->nr - 1];
-	*new = *range;
-	new->reach = range->last;
-	if (new != ranges->range)
-		new->reach = max(new->reach, new[-1].reach);
+					 lockdep_is_held(&io->doorbells.lock));
 }
 
 /*
- * Copy the registered ranges of a bus, with @new at its place.  Only the copy
- * drops those that were unregistered: taking a range out needs no memory.
+ * The caller has filled in the device, the key and whether any value matches, and
+ * has checked that the length is one of those that there are doorbells for.
  */
-static struct kvm_io_ranges *io_ranges_insert(struct kvm_io_bus *io, u32 bus,
-					      const struct kvm_io_range *new)
+int kvm_io_bus_add_doorbell(struct kvm *kvm, struct kvm_doorbell *doorbell)
 {
-	struct kvm_io_ranges *old = io_ranges(io, bus), *ranges;
-	unsigned int i, below = old ? io_ranges_below(old, new->first) : 0;
+	const struct kvm_io_key *key = &doorbell->entry.key;
+	struct kvm_io_bus *io = kvm->io_bus;
+	int r;
 
-	ranges = kvmalloc(struct_size(ranges, range, io->nr_ranges[bus] + 1),
-			  GFP_KERNEL_ACCOUNT);
-	if (!ranges)
-		return NULL;
+	guard(mutex)(&io->doorbells.lock);
 
-	ranges->nr = 0;
-	for (i = 0; old && i < old->nr; i++) {
-		if (i == below)
-			io_ranges_append(ranges, new);
-		if (old->range[i].dev)
-			io_ranges_append(ranges, &old->range[i]);
-	}
-	if (!old || below == old->nr)
-		io_ranges_append(ranges, new);
+	doorbell->seq = io->seq + 1;
+	doorbell->covered = kvm_io_ranges_cover(io_ranges(io, key->bus),
+						key->addr, doorbell->seq);
+	r = kvm_doorbell_add(&io->doorbells, doorbell);
+	if (!r)
+		io->seq++;
 
-	return ranges;
+	return r;
 }
 
 /*
@@ -284,17 +333,17 @@ int kvm_io_bus_register_dev(struct kvm *kvm, enum kvm_bus bus_idx, gpa_t addr,
 	if (len && check_add_overflow(addr, (u32)len - 1, &new.last))
 		new.last = U64_MAX;
 
-	guard(mutex)(&io->lock);
+	guard(mutex)(&io->doorbells.lock);
 
 	if (io->nr_ranges[bus_idx] >= NR_IOBUS_DEVS)
 		return -ENOSPC;
 
+	old = io_ranges(io, bus_idx);
 	new.seq = io->seq + 1;
-	ranges = io_ranges_insert(io, bus_idx, &new);
+	ranges = kvm_io_ranges_with(old, &new);
 	if (!ranges)
 		return -ENOMEM;
 
-	old = io_ranges(io, bus_idx);
 	io->seq++;
 	io->nr_ranges[bus_idx]++;
 	rcu_assign_pointer(io->ranges[bus_idx], ranges);
@@ -304,102 +353,70 @@ int kvm_io_bus_register_dev(struct kvm *kvm, enum kvm_bus bus_idx, gpa_t addr,
 	return 0;
 }
 
-/* Is the range asked first although the doorbell stands inside it? */
-static bool io_range_covers(const struct kvm_io_range *range,
-			    const struct kvm_doorbell *doorbell)
-{
-	gpa_t addr = doorbell->entry.key.addr;
-
-	return range->first < addr && addr <= range->last &&
-	       range->seq < doorbell->seq;
-}
-
-/* Does a range with a lower start, older than the doorbell, hold its address? */
-bool kvm_doorbell_is_covered(struct kvm_io_bus *io,
-			     const struct kvm_doorbell *doorbell)
-{
-	struct kvm_io_ranges *ranges = io_ranges(io, doorbell->entry.key.bus);
-	gpa_t addr = doorbell->entry.key.addr;
-	unsigned int i;
-
-	if (!ranges || !addr)
-		return false;
-
-	for (i = io_ranges_below(ranges, addr - 1); i--; ) {
-		struct kvm_io_range *range = &ranges->range[i];
-
-		if (range->reach < addr)
-			break;
-		if (range->dev && io_range_covers(range, doorbell))
-			return true;
-	}
-
-	return false;
-}
-
-/* The range is gone; doorbells that no other range covers ring at once again. */
-static void io_range_uncover(struct kvm_io_bus *io, u32 bus,
-			     const struct kvm_io_range *range)
-{
-	struct kvm_doorbell *doorbell, *next;
-
-	lockdep_assert_held(&io->lock);
-
-	list_for_each_entry_safe(doorbell, next, &io->covered, covered_link) {
-		/* There may be many, and many ranges to look at for each. */
-		cond_resched();
-		if (doorbell->entry.key.bus != bus ||
-		    !io_range_covers(range, doorbell) ||
-		    kvm_doorbell_is_covered(io, doorbell))
-			continue;
-		WRITE_ONCE(doorbell->covered, false);
-		list_del_init(&doorbell->covered_link);
-	}
-}
-
-/* Returns whether the device was there. */
-static bool io_range_remove(struct kvm_io_bus *io, u32 bus,
-			    struct kvm_io_device *dev)
+/* Mark what the caller wants to be gone; returns whether there was any. */
+static bool io_bus_remove(struct kvm_io_bus *io, u32 bus,
+			  bool (*is_wanted)(struct kvm_io_device *dev,
+					    const void *arg), const void *arg)
 {
 	struct kvm_io_ranges *ranges;
+	struct kvm_io_range *range;
+	bool any = false;
 	unsigned int i;
 
-	guard(mutex)(&io->lock);
+	guard(mutex)(&io->doorbells.lock);
 
 	ranges = io_ranges(io, bus);
 	for (i = 0; ranges && i < ranges->nr; i++) {
-		if (ranges->range[i].dev == dev)
-			break;
+		range = &ranges->range[i];
+		if (range->gone || !is_wanted(range->dev, arg))
+			continue;
+		WRITE_ONCE(range->gone, true);
+		io->nr_ranges[bus]--;
+		any = true;
 	}
-	if (!ranges || i == ranges->nr)
-		return false;
 
-	WRITE_ONCE(ranges->range[i].dev, NULL);
-	io->nr_ranges[bus]--;
-	io_range_uncover(io, bus, &ranges->range[i]);
-
-	return true;
+	return any;
 }
 
 /*
- * Never fails.  A device that is not on the bus is left alone: architectures
- * take down devices that they may not have registered, and do so after the
- * buses have gone with the VM.
+ * Take down all devices that the caller wants to, with one grace period.  Never
+ * fails.  The doorbells that they cover learn of it when they are rung.
+ */
+void kvm_io_bus_unregister_devs(struct kvm *kvm, enum kvm_bus bus_idx,
+				bool (*is_wanted)(struct kvm_io_device *dev,
+						  const void *arg),
+				const void *arg)
+{
+	struct kvm_io_bus *io = kvm->io_bus;
+	struct kvm_io_ranges *ranges;
+
+	lockdep_assert_held(&kvm->slots_lock);
+
+	if (!io || !io_bus_remove(io, bus_idx, is_wanted, arg))
+		return;
+
+	/* Pairs with the vCPU's kvm->srcu section, see io_ranges_gather(). */
+	synchronize_srcu_expedited(&kvm->srcu);
+	/* Still the same array: only a registration replaces it. */
+	ranges = rcu_dereference_protected(io->ranges[bus_idx],
+					   lockdep_is_held(&kvm->slots_lock));
+	kvm_io_ranges_destroy_gone(ranges);
+}
+
+static bool io_device_is(struct kvm_io_device *dev, const void *arg)
+{
+	return dev == arg;
+}
+
+/*
+ * A device that is not on the bus is left alone: architectures take down devices
+ * that they may not have registered, and do so after the buses have gone with
+ * the VM.
  */
 int kvm_io_bus_unregister_dev(struct kvm *kvm, enum kvm_bus bus_idx,
 			      struct kvm_io_device *dev)
 {
-	struct kvm_io_bus *io = kvm->io_bus;
-
-	lockdep_assert_held(&kvm->slots_lock);
-
-	if (!io || !io_range_remove(io, bus_idx, dev))
-		return 0;
-
-	/* Pairs with the vCPU's kvm->srcu section, see io_range_find(). */
-	synchronize_srcu_expedited(&kvm->srcu);
-	if (dev->ops->destructor)
-		dev->ops->destructor(dev);
+	kvm_io_bus_unregister_devs(kvm, bus_idx, io_device_is, dev);
 
 	return 0;
 }
@@ -412,30 +429,15 @@ int kvm_io_bus_init(struct kvm *kvm)
 	if (!io)
 		return -ENOMEM;
 
-	r = kvm_doorbells_init(io);
+	r = kvm_doorbells_init(&io->doorbells);
 	if (r) {
 		kfree(io);
 		return r;
 	}
 
-	mutex_init(&io->lock);
-	INIT_LIST_HEAD(&io->covered);
 	kvm->io_bus = io;
 
 	return 0;
-}
-
-static void io_ranges_destroy(struct kvm_io_ranges *ranges)
-{
-	struct kvm_io_device *dev;
-	unsigned int i;
-
-	for (i = 0; ranges && i < ranges->nr; i++) {
-		dev = ranges->range[i].dev;
-		if (dev && dev->ops->destructor)
-			dev->ops->destructor(dev);
-	}
-	kvfree(ranges);
 }
 
 /* The VM is dying, or was never born: there is no access and no other writer. */
@@ -448,9 +450,8 @@ void kvm_io_bus_destroy(struct kvm *kvm)
 		return;
 
 	kvm->io_bus = NULL;
-	kvm_doorbells_destroy(io);
+	kvm_doorbells_destroy(&io->doorbells);
 	for (i = 0; i < KVM_NR_BUSES; i++)
-		io_ranges_destroy(rcu_dereference_protected(io->ranges[i], true));
-	mutex_destroy(&io->lock);
+		kvm_io_ranges_destroy(rcu_dereference_protected(io->ranges[i], true));
 	kfree(io);
 }

@@ -210,6 +210,26 @@ FACT(off, "FAST-1 with eventfd_fastpath off kicks ring outside of the exit fastp
 	}
 }
 
+/*
+ * Who rings in the fastpath spins for the doorbell's lock with interrupts off: its
+ * holder must not be interrupted.
+ */
+FACT(uninterrupted, "FAST-1 and have interrupts off while they signal, as those in the fastpath")
+{
+	int fd, off, nr, unused;
+
+	begin_turning_fastpath();
+	boot_traced();
+	turn_fastpath(false);
+	kvm_trace_probe("eventfd_signal_mask");
+	fd = assign(&pio, 0, 4);
+	TEST_ASSERT_EQ(kick(&pio, 4, "kvm_pio", "pio_write at 0x500", &unused), KICKS);
+	nr = kvm_trace_count("eventfd_signal_mask", strdup_printf("-%d ", getpid()), &off);
+	TEST_ASSERT_EQ(eventfd_take(fd), KICKS);
+	TEST_ASSERT_EQ(nr, KICKS);
+	TEST_ASSERT_EQ(off, KICKS);
+}
+
 FACT(off_bad, "FAST-1 eventfd_fastpath takes a boolean, and nothing else")
 {
 	begin_turning_fastpath();

@@ -850,6 +850,27 @@ BUS_FACT(zone_with_many, "OVL-5 a zone with many doorbells in it takes all but w
 	must_not_differ();
 }
 
+/* Zones that are apart, one that joins them, and what is left when that has gone. */
+BUS_FACT(zones_joined, "OVL-5 zones that a younger one joins are apart again when that has gone")
+{
+	add(bus, ZONE(12, 4));
+	add(bus, ZONE(0, 4));
+	add(bus, BELL(2, 0));
+	add(bus, ZONE(3, 10));
+	add(bus, BELL(9, 1));
+	add(bus, BELL(14, 2));
+	seed_layouts(5);
+	probe_window(bus);
+	unregister_device(bus, &devices[3]);
+	probe_window(bus);
+	add(bus, ZONE(20, 4));
+	probe_window(bus);
+	unregister_device(bus, &devices[1]);
+	add(bus, ZONE(1, 22));
+	probe_window(bus);
+	must_not_differ();
+}
+
 /* T-59: a range without a length is not an empty range. */
 static void check_neighbours(const struct bus *bus, struct device older,
 			     struct device bell, struct device younger)
