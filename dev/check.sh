@@ -117,7 +117,7 @@ must "$top/dev/tests.sh" ""
 ours=$(names $(our_tests))
 # shellcheck disable=SC2086
 theirs=$(names $stock_tests)
-# shellcheck disable=SC2046
+# shellcheck disable=SC2046,SC2086
 abi=$(names $(our_tests | grep -v -e eventfd_race_test -e irqfd_bypass_test $(printf -- '-e %s ' $mended_tests)))
 # shellcheck disable=SC2046
 smoke=$(names $(cd "$top/tools/testing/selftests/kvm" && grep -l '^SMOKE_FACT' ./*_test.c | sed 's/\.c$//'))
