@@ -92,21 +92,46 @@ static void run_debugged(struct kvm_vcpu *vcpu)
 
 KVM_ONE_VCPU_TEST_SUITE(breakpoint_behind);
 
-#define SKIPPED(_name)							\
-KVM_ONE_VCPU_TEST(breakpoint_behind, _name, guest_##_name)		\
-{									\
-	run_debugged(vcpu);						\
+/* That one runs, for comparison. */
+KVM_ONE_VCPU_TEST(breakpoint_behind, nop, guest_nop)
+{
+	run_debugged(vcpu);
 }
 
-/* That one runs, for comparison. */
-SKIPPED(nop)
-SKIPPED(cpuid)
-SKIPPED(rdmsr)
-SKIPPED(wrmsr)
-SKIPPED(out_to_kernel)
-SKIPPED(in_from_kernel)
-SKIPPED(out_to_userspace)
-SKIPPED(in_from_userspace)
+KVM_ONE_VCPU_TEST(breakpoint_behind, cpuid, guest_cpuid)
+{
+	run_debugged(vcpu);
+}
+
+KVM_ONE_VCPU_TEST(breakpoint_behind, rdmsr, guest_rdmsr)
+{
+	run_debugged(vcpu);
+}
+
+KVM_ONE_VCPU_TEST(breakpoint_behind, wrmsr, guest_wrmsr)
+{
+	run_debugged(vcpu);
+}
+
+KVM_ONE_VCPU_TEST(breakpoint_behind, out_to_kernel, guest_out_to_kernel)
+{
+	run_debugged(vcpu);
+}
+
+KVM_ONE_VCPU_TEST(breakpoint_behind, in_from_kernel, guest_in_from_kernel)
+{
+	run_debugged(vcpu);
+}
+
+KVM_ONE_VCPU_TEST(breakpoint_behind, out_to_userspace, guest_out_to_userspace)
+{
+	run_debugged(vcpu);
+}
+
+KVM_ONE_VCPU_TEST(breakpoint_behind, in_from_userspace, guest_in_from_userspace)
+{
+	run_debugged(vcpu);
+}
 
 int main(int argc, char *argv[])
 {

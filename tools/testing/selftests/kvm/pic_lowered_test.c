@@ -101,14 +101,13 @@ static bool host_has_warned(void)
 /* One CPU shows nothing, as nobody comes between. */
 static void *raise_and_lower(void *arg)
 {
-	int i, rounds = sysconf(_SC_NPROCESSORS_ONLN) > 1 ? 100000 : 2000;
+	int i, delay, rounds = sysconf(_SC_NPROCESSORS_ONLN) > 1 ? 100000 : 2000;
 	struct kvm_vm *vm = arg;
-	volatile int delay;
 
 	for (i = 0; i < rounds; i++) {
 		kvm_irq_line(vm, IRQ, 1);
 		for (delay = i * 7 % 3000; delay; delay--)
-			;
+			barrier();
 		kvm_irq_line(vm, IRQ, 0);
 	}
 	stop = true;

@@ -20,7 +20,7 @@
 #define LVT0_FIXED	0x40
 #define LVT0_MASKED	BIT(16)
 
-static volatile int nr_irqs;
+static int nr_irqs;
 
 static void guest_outb(u16 port, u8 value)
 {
@@ -45,7 +45,7 @@ static void guest_begin(u32 lvt0)
 	guest_outb(PIC_DATA, 0);
 	GUEST_SYNC(1);
 	asm volatile("sti; nop; nop");
-	GUEST_ASSERT_EQ(nr_irqs, 0);
+	GUEST_ASSERT_EQ(READ_ONCE(nr_irqs), 0);
 }
 
 /* It has come behind the last instruction, without an exit for another reason. */
@@ -54,7 +54,7 @@ static void guest_end(void)
 	int nr;
 
 	asm volatile("nop; nop");
-	nr = nr_irqs;
+	nr = READ_ONCE(nr_irqs);
 	asm volatile("cli");
 	GUEST_ASSERT_EQ(nr, 1);
 	GUEST_DONE();
@@ -87,7 +87,7 @@ static void guest_ocw1(void)
 	guest_outb(PIC_DATA, 0xff);
 	xapic_write_reg(APIC_LVT0, LVT0_EXTINT);
 	asm volatile("nop; nop");
-	GUEST_ASSERT_EQ(nr_irqs, 0);
+	GUEST_ASSERT_EQ(READ_ONCE(nr_irqs), 0);
 	guest_outb(PIC_DATA, 0);
 	guest_end();
 }
