@@ -88,6 +88,7 @@ static void install_handlers(struct kvm_vcpu *vcpu)
 	vm_install_exception_handler(vcpu->vm, SPURIOUS, guest_spurious_handler);
 }
 
+/* Of a host that had warned before only panic_on_warn tells. */
 static bool host_has_warned(void)
 {
 	FILE *file = fopen("/proc/sys/kernel/tainted", "r");

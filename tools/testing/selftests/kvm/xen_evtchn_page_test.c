@@ -28,6 +28,7 @@ struct xen_vcpu_info {
 	u64 selector;
 };
 
+/* Of a host that had warned before only panic_on_warn tells. */
 static bool host_has_warned(void)
 {
 	FILE *file = fopen("/proc/sys/kernel/tainted", "r");
