@@ -117,8 +117,8 @@ must "$top/dev/tests.sh" ""
 ours=$(names $(our_tests))
 # shellcheck disable=SC2086
 theirs=$(names $stock_tests)
-# shellcheck disable=SC2046
-abi=$(names $(our_tests | grep -v -e _race_test -e _bypass_))
+# shellcheck disable=SC2046,SC2086
+abi=$(names $(our_tests | grep -v -e _race_test -e _bypass_ $(printf -- '-e %s ' $mended_tests)))
 # shellcheck disable=SC2046
 races=$(names $(our_tests | grep _race_test | grep -v _bypass_))
 # shellcheck disable=SC2046

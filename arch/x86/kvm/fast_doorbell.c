@@ -13,8 +13,11 @@
  * Locks:    kvm->srcu is held from the lookup to the skip: the former asks the
  *           memslots, the latter may use the PMU's event filter.
  *
- * What does not ring goes on to the slow path as if nobody had been here, what
- * rings leaves the traces and the statistics of the slow path.
+ * What does not ring goes on to the slow path as if nobody had been here.  What
+ * rings leaves the traces and the statistics of the slow path: kvm_pio and io_exits;
+ * kvm_fast_mmio, and on SVM kvm_page_fault before it.  Only where the slow path has
+ * the emulator, SVM's for MMIO, what the latter and the MMU on its behalf leave is
+ * missing, and kvm_mmio is kvm_fast_mmio.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
@@ -77,8 +80,11 @@ bool kvm_is_local_apic(struct kvm_vcpu *vcpu, gpa_t gpa)
 }
 EXPORT_SYMBOL_GPL(kvm_is_local_apic);
 
-/* A store of which only the address is known. */
-fastpath_t handle_fastpath_mmio(struct kvm_vcpu *vcpu, gpa_t gpa)
+/*
+ * A store of which only the address is known.  On SVM it comes with the error code of
+ * a page fault, which is traced as such before anything else is; on VMX with 0.
+ */
+fastpath_t handle_fastpath_mmio(struct kvm_vcpu *vcpu, gpa_t gpa, u64 error_code)
 {
 	fastpath_t ret = EXIT_FASTPATH_NONE;
 
@@ -88,6 +94,8 @@ fastpath_t handle_fastpath_mmio(struct kvm_vcpu *vcpu, gpa_t gpa)
 
 	kvm_vcpu_srcu_read_lock(vcpu);
 	if (!kvm_io_bus_write(vcpu, KVM_FAST_MMIO_BUS, gpa, 0, NULL)) {
+		if (error_code)
+			trace_kvm_page_fault(vcpu, gpa, error_code);
 		trace_kvm_fast_mmio(gpa);
 		ret = fastpath_skip(vcpu);
 	}

@@ -20,13 +20,18 @@ static void guest_kicks(u64 addr, u64 is_pio, u64 len)
 	}
 }
 
-static void boot_traced(void)
+static void trace_kicks(void)
 {
-	boot_doorbell_guest();
 	kvm_trace_begin();
 	kvm_trace_enable("kvm_pio");
 	kvm_trace_enable("kvm_fast_mmio");
 	kvm_trace_enable("kvm_mmio");
+}
+
+static void boot_traced(void)
+{
+	boot_doorbell_guest();
+	trace_kicks();
 }
 
 /* How many of the kicks left this trace, and how many in the fastpath. */
@@ -228,6 +233,102 @@ FACT(uninterrupted, "FAST-1 and have interrupts off while they signal, as those 
 	TEST_ASSERT_EQ(eventfd_take(fd), KICKS);
 	TEST_ASSERT_EQ(nr, KICKS);
 	TEST_ASSERT_EQ(off, KICKS);
+}
+
+/* Two pages in turn, as KVM remembers the last one. */
+static void guest_kick_pages(u64 addr, u64 is_pio, u64 len)
+{
+	int i;
+
+	for (i = 0; i < KICKS; i++) {
+		if (is_pio) {
+			guest_out(addr, len, i);
+			continue;
+		}
+		guest_store(addr, len, i);
+		guest_store(addr + 2 * PAGE_SIZE, len, i);
+	}
+}
+
+struct kick_traces {
+	int pio, mmio, page_fault, mmio_page_fault;
+};
+
+static struct kick_traces kick_traces(bool fastpath, const struct bus *bus)
+{
+	int fast;
+
+	turn_fastpath(fastpath);
+	/* Neither the first kick nor the first one since is like the others. */
+	run_in_guest(guest_kick_pages, bus->addr, bus->flags, 4);
+	kvm_trace_clear();
+	run_in_guest(guest_kick_pages, bus->addr, bus->flags, 4);
+
+	return (struct kick_traces) {
+		.pio = kvm_trace_count("kvm_pio", "pio_write at 0x500", &fast),
+		.mmio = kvm_trace_count("kvm_mmio", "gpa 0xd0000000", &fast) +
+			kvm_trace_count("kvm_fast_mmio", "gpa 0xd0000000", &fast),
+		.page_fault = kvm_trace_count("kvm_page_fault", "address 0x00000000d0000000", &fast),
+		.mmio_page_fault = kvm_trace_count("handle_mmio_page_fault", "gfn d0000", &fast),
+	};
+}
+
+static void trace_and_turn(void)
+{
+	begin_turning_fastpath();
+	trace_kicks();
+	kvm_trace_enable("kvm_page_fault");
+	kvm_trace_turn("kvmmmu", "handle_mmio_page_fault", "1");
+}
+
+/* Where an MMIO doorbell's faults are traced at all. */
+#define FAULTS	(host_cpu_is_intel ? 0 : KICKS)
+
+BUS_FACT(same_traces, "FAST-1 kicks leave the same traces with eventfd_fastpath on and off")
+{
+	struct kick_traces traces;
+	int on;
+
+	trace_and_turn();
+	assign(bus, 0, 4);
+	for (on = 0; on < 2; on++) {
+		traces = kick_traces(on, bus);
+		TEST_ASSERT_EQ(traces.pio, bus->flags ? KICKS : 0);
+		TEST_ASSERT_EQ(traces.mmio, bus->flags ? 0 : KICKS);
+		TEST_ASSERT_EQ(traces.page_fault, bus->flags ? 0 : FAULTS);
+		TEST_ASSERT_EQ(traces.mmio_page_fault, bus->flags ? 0 : KICKS);
+	}
+}
+
+FACT(same_traces_any_length, "FAST-1 so do kicks of any length, MMIO, but for the walk that is not made")
+{
+	struct kick_traces traces;
+	int on;
+
+	boot_doorbell_guest();
+	trace_and_turn();
+	assign(&mmio, 0, 0);
+	for (on = 0; on < 2; on++) {
+		traces = kick_traces(on, &mmio);
+		TEST_ASSERT_EQ(traces.mmio, KICKS);
+		TEST_ASSERT_EQ(traces.page_fault, FAULTS);
+	}
+}
+
+FACT(same_traces_declined, "FAST-1 so do stores that no doorbell takes at its address")
+{
+	struct kick_traces traces;
+	int on;
+
+	boot_doorbell_guest();
+	trace_and_turn();
+	assign_value(&mmio, 0, 4, 0x11223344);
+	for (on = 0; on < 2; on++) {
+		traces = kick_traces(on, &mmio);
+		TEST_ASSERT_EQ(traces.mmio, KICKS);
+		TEST_ASSERT_EQ(traces.page_fault, FAULTS);
+		TEST_ASSERT_EQ(traces.mmio_page_fault, KICKS);
+	}
 }
 
 FACT(off_bad, "FAST-1 eventfd_fastpath takes a boolean, and nothing else")

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * What comes right behind a kick, whichever way that takes: a trap, by the guest's own
- * flag or by KVM_GUESTDBG_SINGLESTEP, or an interrupt.
+ * flag or by KVM_GUESTDBG_SINGLESTEP, a breakpoint, or an interrupt.
  *
  * Of its own, as Bochs 2.7 does not survive a trap flag in a guest on SVM, and takes
  * no interrupt that has waited for STI there.
@@ -87,6 +87,74 @@ FACT(trap_any_length, "IOEV-14 the guest's trap flag traps behind a kick of any 
 {
 	boot_doorbell_guest();
 	must_trap_behind_kick(&mmio, assign(&mmio, 0, 0));
+}
+
+/*
+ * A debugger in the guest has breakpoints on the kick and behind it.  From the first it
+ * goes on with RF set, which must not outlive the kick.
+ */
+#define BROKEN_KICKS	3
+
+static u64 nr_at_kick, nr_behind_kick;
+
+static void guest_breakpoint(struct ex_regs *regs)
+{
+	u64 at, behind;
+
+	asm volatile("mov %%dr0, %0; mov %%dr1, %1" : "=r"(at), "=r"(behind));
+	nr_at_kick += regs->rip == at;
+	nr_behind_kick += regs->rip == behind;
+	regs->rflags |= BIT_ULL(16);
+}
+
+#define BROKEN(_fn, _kick)						\
+static void _fn(u64 addr, u64 unused1, u64 unused2)			\
+{									\
+	int i;								\
+									\
+	for (i = 0; i < BROKEN_KICKS; i++)				\
+		asm volatile("lea 1f(%%rip), %%rax\n\t"			\
+			     "mov %%rax, %%dr0\n\t"			\
+			     "lea 2f(%%rip), %%rax\n\t"			\
+			     "mov %%rax, %%dr1\n\t"			\
+			     "mov $0x40a, %%eax\n\t"			\
+			     "mov %%rax, %%dr7\n\t"			\
+			     "1: " _kick "\n\t"				\
+			     "2: nop\n\t"				\
+			     "mov $0x400, %%eax\n\t"			\
+			     "mov %%rax, %%dr7"				\
+			     : : "d"(addr) : "rax", "memory");		\
+}
+
+BROKEN(guest_out_broken, "outl %%eax, %%dx")
+BROKEN(guest_store_broken, "movl %%eax, (%%rdx)")
+
+static void must_break_behind_kick(const struct bus *bus, int fd)
+{
+	vm_install_exception_handler(vm, DB_VECTOR, guest_breakpoint);
+
+	run_in_guest(guest_kick_once, bus->addr, bus->flags, 0);
+	TEST_ASSERT_EQ(eventfd_take(fd), 1);
+
+	TEST_ASSERT_EQ(run_in_guest(bus->flags ? guest_out_broken : guest_store_broken,
+				    bus->addr, 0, 0), 0);
+	TEST_ASSERT_EQ(eventfd_take(fd), BROKEN_KICKS);
+	sync_global_from_guest(vm, nr_at_kick);
+	sync_global_from_guest(vm, nr_behind_kick);
+	TEST_ASSERT_EQ(nr_at_kick, BROKEN_KICKS);
+	kvm_differs(nr_behind_kick == BROKEN_KICKS, "%lu of %u breakpoints behind kicks",
+		    nr_behind_kick, BROKEN_KICKS);
+}
+
+BUS_FACT(breakpoint, "IOEV-14 a breakpoint of the guest on a kick stops, and so does one behind it")
+{
+	must_break_behind_kick(bus, assign(bus, 0, 4));
+}
+
+FACT(breakpoint_any_length, "IOEV-14 a breakpoint stops behind a kick of any length, MMIO")
+{
+	boot_doorbell_guest();
+	must_break_behind_kick(&mmio, assign(&mmio, 0, 0));
 }
 
 /* The host sees the guest stop behind the kick, and nowhere else has it rung. */
