@@ -84,7 +84,7 @@ pack_files() {
 			grep -rqwF "${test##*/}" "$root" || continue
 			cp "$test" "$root/tests/" || fail "cannot pack $test"
 		done
-		cp "$top/dev/run_tests" "$root/tests/"
+		cp "$top/dev/guest/run_tests" "$root/tests/"
 		chmod 755 "$root"/tests/*
 	fi
 	lock_images
