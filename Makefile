@@ -72,7 +72,7 @@ clients: setup
 
 series refresh lint bench bisect mutate:
 	test -x dev/$@.sh || { echo 'error: make $@ is not there yet' >&2; exit 1; }
-	dev/setup.sh
+	dev/setup.sh $(if $(filter bench,$@),gnuplot-nox)
 	dev/$@.sh
 
 clean:

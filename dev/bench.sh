@@ -9,7 +9,6 @@ unset DEBUG
 machines=${BENCH_ON:-svm vmx svm-nrips}
 out=$top/bench
 log=$logs/bench
-"$top/dev/setup.sh" gnuplot-nox || exit 1
 "$top/dev/kernel.sh" stock && "$top/dev/kernel.sh" ours && "$top/dev/tests.sh" || exit 1
 mkdir -p "$out" || die "cannot write to $top"
 
