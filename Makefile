@@ -26,7 +26,7 @@ help:
 #: make refresh   write the commits of build/linux back to patches/
 #: make lint      checkpatch, sparse, W=1, shellcheck on what is ours
 #: make bisect    build the kernel at every topic
-#: make bench     what operations cost on stock and on ours, on all machines, or BENCH_ON=svm
+#: make bench     what operations cost on stock and on ours, on all machines, or BENCH_ON=scale
 #: make mutate    break the kernel code in many places: do the tests notice?
 #: make clean     remove build/
 #:
