@@ -26,7 +26,7 @@ help:
 #: make refresh   write the commits of build/linux back to patches/
 #: make lint      checkpatch, sparse, W=1, shellcheck on what is ours
 #: make bisect    build the kernel at every topic
-#: make bench     what operations cost on stock and on ours, on all machines, or BENCH_ON=svm
+#: make bench     what operations cost on stock and on ours, on all machines, or BENCH_ON=scale
 #: make mutate    break the kernel code in many places: do the tests notice?
 #: make clean     remove build/
 #:
@@ -72,7 +72,7 @@ clients: setup
 
 series refresh lint bench bisect mutate:
 	test -x dev/$@.sh || { echo 'error: make $@ is not there yet' >&2; exit 1; }
-	dev/setup.sh
+	dev/setup.sh $(if $(filter bench,$@),gnuplot-nox)
 	dev/$@.sh
 
 clean:

@@ -46,6 +46,18 @@ judge() {
 	[ "$2" = 0 ]
 }
 
+# tools: facts about these scripts
+tools() {
+	say "tools"
+	echo 0 1 0 > "$logs/check-tools.sum"
+	{
+		echo "#@ start ours tools_test.sh"
+		"$top/dev/tools_test.sh"
+		printf '\n#@ end %s\n#@ done\n' $?
+	} | awk -f "$top/dev/ktap.awk" -v on=host -v expect=1 -v sum="$logs/check-tools.sum" |
+		tee "$logs/check-tools.verdict"
+}
+
 # hardy ON KERNEL NAME PROGRAMS CMD: likewise, for what QEMU's machine does not always
 # survive, see guest.sh. It has three guests; what failed in one is told all the same.
 hardy() {
@@ -86,7 +98,7 @@ clients() {
 	hardy svm "$1" clients 1 "
 		mkdir /tmp/host && mount --bind / /tmp/host && cd '/tmp/host$top' || exit
 		echo '#@ start ours clients'
-		${DEBUG:+SHORT=1} sh dev/run_clients build/img/bzImage-ours dev/run_nested
+		${DEBUG:+SHORT=1} sh dev/guest/run_clients build/img/bzImage-ours dev/guest/run_nested
 		status=\$?
 		echo
 		echo \"#@ end \$status\"
@@ -131,6 +143,8 @@ if [ -n "${DEBUG-}" ]; then
 	clients ours
 	finish
 fi
+
+tools
 
 # Bochs has one thread and so has QEMU, nearly: there are two of them at a time. The
 # tests of the ABI must pass on stock too: they test the ABI and not us. Stock does not

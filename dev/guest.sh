@@ -35,16 +35,17 @@ esac
 	fail "the $kernel kernel is not built, run make kernel KERNEL=$kernel"
 
 run=$(mktemp -d "$build/run.XXXXXX") || fail "cannot write to $build"
-pid=
+machine=none
+# timeout has the machine in a group of its own.
 # shellcheck disable=SC2317
 cleanup() {
-	[ -z "$pid" ] || kill "$pid" 2>/dev/null
+	trap '' TERM
+	[ "$machine" != runs ] || kill "$!" 2>/dev/null
+	exec 7>&- 8>&-
 	wait
 	rm -rf "$run"
 }
 trap cleanup EXIT
-trap 'exit 129' HUP
-trap 'exit 130' INT
 trap 'exit 143' TERM
 
 # What the guest gets besides the kernel and its modules: the command and the
@@ -84,7 +85,7 @@ pack_files() {
 			grep -rqwF "${test##*/}" "$root" || continue
 			cp "$test" "$root/tests/" || fail "cannot pack $test"
 		done
-		cp "$top/dev/run_tests" "$root/tests/"
+		cp "$top/dev/guest/run_tests" "$root/tests/"
 		chmod 755 "$root"/tests/*
 	fi
 	lock_images
@@ -119,7 +120,6 @@ start_svm() {
 		-device virtio-9p-pci,fsdev=host,mount_tag=host \
 		-kernel "$run/bzImage" -initrd "$run/initrd" -append "$args" \
 		</dev/null >"$run/machine" 2>&1 7>&- 8>&- &
-	pid=$!
 }
 
 start_bochs() {
@@ -140,7 +140,6 @@ start_bochs() {
 	echo c > "$run/rc"
 	timeout -k 5 "$limit" bochs -q -f "$run/bochsrc" -rc "$run/rc" \
 		</dev/null >"$run/machine" 2>&1 7>&- 8>&- &
-	pid=$!
 }
 
 # Both machines write to FIFOs: Bochs buffers what it writes to a file.
@@ -153,6 +152,7 @@ exec 7<>"$run/console" 8<>"$run/output"
 cat "$run/console" > "$klog" 7>&- 8>&- &
 tee "$logs/$log.out" < "$run/output" 7>&- 8>&- &
 started=$(date +%s)
+machine=runs
 case $on in
 svm) start_svm ;;
 *) start_bochs ;;
@@ -160,16 +160,16 @@ esac
 
 # A guest that has panicked or said goodbye gets some seconds to leave.
 grace=10
-while kill -0 "$pid" 2>/dev/null; do
+while kill -0 "$!" 2>/dev/null; do
 	sleep 0.5
 	if grep -qE 'end Kernel panic|guest: (exit|error)' "$klog"; then
 		grace=$((grace - 1))
-		[ "$grace" -gt 0 ] || kill "$pid" 2>/dev/null
+		[ "$grace" -gt 0 ] || kill "$!" 2>/dev/null
 	fi
 done
-wait "$pid"
+wait "$!"
 status=$?
-pid=
+machine=gone
 exec 7>&- 8>&-
 wait
 took=$(($(date +%s) - started))

@@ -12,10 +12,10 @@ tree=$(tree_of "$kernel")
 [ "$kernel" != ours ] || "$top/dev/kernel.sh" stock || exit 1
 "$top/dev/tree.sh" "$kernel" || exit 1
 
-config=$top/dev/x86.config
+config=$top/dev/config/x86.config
 if [ "$kernel" = debug ]; then
 	config=$build/debug.config
-	cat "$top/dev/x86.config" "$top/dev/debug.config" > "$config" || die "cannot write to $build"
+	cat "$top/dev/config/x86.config" "$top/dev/config/debug.config" > "$config" || die "cannot write to $build"
 fi
 configure() {
 	cmp -s "$config" "$tree/.config.from" && [ -f "$tree/.config" ] && return
@@ -28,7 +28,7 @@ configure() {
 		got=$(sed -n "s/^$sym=//p" "$tree/.config")
 		[ "${got:-n}" = "$want" ] || echo "$sym is ${got:-n}, not $want"
 	done > "$log"
-	[ ! -s "$log" ] || { cat "$log" >&2; die "Kconfig did not take what dev/*.config ask for, see above"; }
+	[ ! -s "$log" ] || { cat "$log" >&2; die "Kconfig did not take what dev/config/*.config ask for, see above"; }
 	cp "$config" "$tree/.config.from"
 }
 
@@ -71,7 +71,7 @@ pack() {
 	done
 	cp /bin/busybox "$root/tests/busybox" && ln -s ../tests/busybox "$root/bin/busybox" &&
 		ln -s busybox "$root/bin/sh" || die "no /bin/busybox; install busybox-static"
-	cp "$top/dev/init" "$root/init" && cp "$top/dev/kvm_modules" "$root/tests/" || die "cannot write to $build"
+	cp "$top/dev/guest/init" "$root/init" && cp "$top/dev/guest/kvm_modules" "$root/tests/" || die "cannot write to $build"
 	chmod 755 "$root/init" "$root/tests/kvm_modules"
 	find "$root" -exec touch -h -d @0 {} +
 	(cd "$root" && find . | sort | cpio -o -H newc -R 0:0 --reproducible --quiet | gzip -1n) > "$root.gz" ||
@@ -89,7 +89,7 @@ configure
 # stock does not change, so once is enough.
 stamp=$img/stock.built
 if [ "$kernel" = stock ]; then
-	now=$(cat "$stock/.source" "$config" "$top/dev/init" "$top/dev/kvm_modules" "$doorbell_src"/* | cksum)
+	now=$(cat "$stock/.source" "$config" "$top/dev/guest/init" "$top/dev/guest/kvm_modules" "$doorbell_src"/* | cksum)
 	[ -f "$stamp" ] && [ "$(cat "$stamp")" = "$now" ] && exit 0
 	rm -f "$stamp"
 fi

@@ -7,7 +7,7 @@ top=$(cd "$(dirname "$0")/.." && pwd) || exit 1
 build=$top/build
 stock=$build/stock	# the pristine source, configured and built in place
 linux=$build/linux	# the same with our series
-debug=$build/debug	# and once more, built with dev/debug.config
+debug=$build/debug	# and once more, built with dev/config/debug.config
 img=$build/img
 logs=$build/logs
 tests=$build/tests
@@ -18,6 +18,30 @@ unset GIT_DIR GIT_WORK_TREE GIT_INDEX_FILE MAKEFLAGS MFLAGS MAKELEVEL MAKEOVERRI
 say() { echo "== $*" >&2; }
 warn() { echo "warning: $*" >&2; }
 die() { echo "error: $*" >&2; exit 1; }
+
+# A script and all that it starts are a process group. When it ends or is told to, the whole
+# group does, with its guests and builds, and what waits here leaves last.
+end_group() { # STATUS
+	trap '' HUP INT QUIT TERM
+	kill "$!" 2>/dev/null	# may not be a group yet
+	tries=200
+	while kill -- "-$!" 2>/dev/null; do
+		sleep 0.1
+		tries=$((tries - 1))
+		[ $tries -gt 0 ] || { kill -s KILL -- "-$!"; break; }
+	done
+	exit "$1"
+}
+if [ -z "${KVM_GROUP-}" ]; then
+	export KVM_GROUP=1
+	trap 'end_group 129' HUP
+	trap 'end_group 130' INT
+	trap 'end_group 131' QUIT
+	trap 'end_group 143' TERM
+	setsid "$0" "$@" &
+	wait $!
+	end_group $?
+fi
 
 mkdir -p "$build" "$img" "$logs" || die "cannot write to $build"
 

@@ -11,7 +11,7 @@ report() { # NAME FILE
 }
 
 say "lint: scripts and texts"
-(cd "$top" && shellcheck -s sh dev/*.sh dev/init dev/kvm_modules dev/run_* .ci/run) > "$logs/lint-sh" 2>&1
+(cd "$top" && shellcheck -s sh dev/*.sh dev/guest/*.sh dev/guest/init dev/guest/kvm_modules dev/guest/run_* .ci/run) > "$logs/lint-sh" 2>&1
 report shellcheck "$logs/lint-sh"
 # Words that it takes for others: filp, statics, nd, ExtINT.
 (cd "$top" && codespell -q 2 -L filp,statics,nd,extint README.md patches Documentation dev virt include tools cuts) > "$logs/lint-spell" 2>&1

@@ -1,6 +1,7 @@
 #!/bin/sh
 # setup.sh [PACKAGE...]: install the Debian packages that the other scripts need and this
 # machine lacks, and those that are named.
+KVM_GROUP=none	# sudo may ask for a password, and a new group has no terminal
 . "$(dirname "$0")/lib.sh"
 
 packages='

@@ -46,9 +46,9 @@ for t in "$tests"/*; do
 	*) rm -f "$t"; changed=1 ;;
 	esac
 done
-if [ -n "$changed" ] || newer "$top/dev/run_tests" "$img/tests.gz"; then
+if [ -n "$changed" ] || newer "$top/dev/guest/run_tests" "$img/tests.gz"; then
 	root=$build/root.tests
-	rm -rf "$root" && mkdir -p "$root/tests" && cp "$tests"/* "$top/dev/run_tests" "$root/tests/" ||
+	rm -rf "$root" && mkdir -p "$root/tests" && cp "$tests"/* "$top/dev/guest/run_tests" "$root/tests/" ||
 		die "cannot write to $build"
 	chmod 755 "$root"/tests/*
 	(cd "$root" && find . | sort | cpio -o -H newc -R 0:0 --quiet | gzip -1n) > "$root.gz" &&

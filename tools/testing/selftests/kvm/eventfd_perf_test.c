@@ -9,28 +9,12 @@
  * figure comes with a proof that the operation went the way its name says.
  */
 #include <sys/epoll.h>
-#include <sys/resource.h>
-#include <sys/wait.h>
 
-#include "irq_guest.h"
-#include "doorbell_guest.h"
+#include "eventfd_perf.h"
 #include "kvm_doorbell.h"
 #include "kvm_trace.h"
 
 #define NO_DOORBELL	-1
-
-static bool by_clock;
-
-static u64 ticks_now(void)
-{
-	struct timespec now;
-
-	if (!by_clock)
-		return rdtsc();
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * 1000000000ull + now.tv_nsec;
-}
 
 /* How many others there may be with -a, and with -l. */
 #define MANY		1000
@@ -93,18 +77,6 @@ static void guest_ioapic(u64 nr, u64 unused1, u64 unused2)
 {
 	while (nr--)
 		WRITE_ONCE(*(u32 *)IOAPIC_GPA, 0);
-}
-
-static void guest_pio(u64 nr, u64 unused1, u64 unused2)
-{
-	while (nr--)
-		outl(PORT, 0);
-}
-
-static void guest_mmio(u64 nr, u64 unused1, u64 unused2)
-{
-	while (nr--)
-		asm volatile("movl %0, (%1)" : : "r"(0), "r"(MMIO_GPA) : "memory");
 }
 
 /* Each kick comes back as an interrupt, and is handled, before the next. */
@@ -179,13 +151,6 @@ static void boot_vmm_guest(void)
 	}
 }
 
-static void set_nr_files(int nr)
-{
-	struct rlimit limit = { nr + 100, nr + 100 };
-
-	TEST_ASSERT(!setrlimit(RLIMIT_NOFILE, &limit), "setrlimit() failed, errno: %i", errno);
-}
-
 /* Stock takes no more than some on a bus; then there is nothing to measure. */
 static bool add_others(const struct operation *op)
 {
@@ -226,40 +191,6 @@ static void add_waiter(const struct operation *op, int fd)
 	}
 }
 
-/* Any other exit is the guest's "done", or a failure that get_ucall() shows. */
-static bool is_write_exit(struct kvm_run *run)
-{
-	return run->exit_reason == KVM_EXIT_MMIO ||
-	       (run->exit_reason == KVM_EXIT_IO && run->io.port == PORT);
-}
-
-/* Returns the ticks that nr operations took; they must exit that many times. */
-static u64 time_guest(const struct operation *op, int nr, int wanted_exits)
-{
-	struct guest_call call = { .fn = op->guest, .a = nr };
-	struct ucall uc;
-	int exits = -1;
-	u64 start;
-	u64 ticks;
-
-	write_guest_global(vm, guest_call, call);
-
-	/* No more than a VMM must do: vcpu_run() does a good deal more. */
-	start = ticks_now();
-	do {
-		TEST_ASSERT(!ioctl(vcpu->fd, KVM_RUN, NULL),
-			    "KVM_RUN failed, errno: %i", errno);
-		exits++;
-	} while (is_write_exit(vcpu->run));
-	ticks = ticks_now() - start;
-
-	TEST_ASSERT(get_ucall(vcpu, &uc) == UCALL_DONE,
-		    "%s: got exit reason %u", op->name, vcpu->run->exit_reason);
-	TEST_ASSERT(exits == wanted_exits, "%s: wanted %d exits, got %d",
-		    op->name, wanted_exits, exits);
-	return ticks;
-}
-
 /* Ticks per operation. */
 static double measure(const struct operation *op, int nr)
 {
@@ -281,8 +212,8 @@ static double measure(const struct operation *op, int nr)
 		add_waiter(op, fd);
 	}
 
-	time_guest(op, nr, exits);	/* warms up */
-	ticks = time_guest(op, nr, exits);
+	time_guest(op->name, op->guest, nr, exits);	/* warms up */
+	ticks = time_guest(op->name, op->guest, nr, exits);
 
 	/* Of some ten thousand QEMU 7.2's SVM machine delivers one twice. */
 	if (op->guest == guest_loop_back)
@@ -865,30 +796,20 @@ static double measure_life(const struct life *life)
 	return life->measure(life->nr);
 }
 
-static const char *format = "%-45s %8.0f\n", *text;
+static const char *text;
 
 static bool is_wanted(const char *name, int others)
 {
 	return others <= most && (!text || strstr(name, text));
 }
 
-/* In a process of its own, with which all goes that it has made. */
 #define ROW(_name, _ticks)						\
-do {									\
-	pid_t __pid = fork();						\
-	int __status;							\
-									\
-	TEST_ASSERT(__pid >= 0, "fork() failed");			\
-	if (!__pid) {							\
+	IN_OWN_PROCESS(_name, {						\
 		double __ticks = _ticks;				\
 									\
 		if (__ticks >= 0)					\
 			printf(format, _name, __ticks);			\
-		exit(0);						\
-	}								\
-	TEST_ASSERT(waitpid(__pid, &__status, 0) == __pid && !__status,	\
-		    "%s: failed", _name);				\
-} while (0)
+	})
 
 int main(int argc, char *argv[])
 {

@@ -1,6 +1,6 @@
 # Sourced in the svm guest by the scripts that let Debian's QEMU be the VMM on this
 # kernel's KVM: its nested guests, what goes through them, and what the kernel traces.
-# image= is the kernel of the nested guests, init= dev/run_nested.
+# image= is the kernel of the nested guests, init= dev/guest/run_nested.
 # shellcheck shell=sh disable=SC2034,SC2154
 bb=/tmp/tests/busybox
 trace=/sys/kernel/tracing
@@ -11,7 +11,7 @@ block=4096
 
 fail() { echo "error: $*"; exit 1; }
 
-# make_initrd FILE...: dev/run_nested, busybox and these, with their libraries
+# make_initrd FILE...: dev/guest/run_nested, busybox and these, with their libraries
 # shellcheck disable=SC2120
 make_initrd() {
 	root=$dir.root

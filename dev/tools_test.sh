@@ -1,0 +1,78 @@
+#!/bin/sh
+# tools_test.sh: a fact about the scripts in dev/, as TAP: who is told to end, in whatever
+# phase, ends soon, with all that it has started, and says by its status which signal it was.
+# shellcheck disable=SC2317
+. "$(dirname "$0")/lib.sh"
+unset KVM_GROUP KERNEL DEBUG ICOUNT CPUS MODULES ON
+number=0 failed=0 pid=
+trap '[ -z "$pid" ] || kill "$pid" 2>/dev/null' EXIT
+trap 'exit 143' TERM
+
+within() { # SECONDS CONDITION...
+	tries=$(($1 * 10))
+	shift
+	until "$@"; do
+		tries=$((tries - 1))
+		[ "$tries" -gt 0 ] || return 1
+		sleep 0.1
+	done
+}
+
+# All that is started has this in its environment. A zombie has none any more.
+mark=KVM_TOLD=1
+alive() { grep -slzx "$mark" /proc/[0-9]*/environ | sed 's,environ$,comm,' | xargs -r cat 2>/dev/null; }
+all_gone() { [ -z "$(alive)" ]; }
+runs() { alive | grep -qx "$1"; }
+run_dirs() { ls -d "$build"/run.*; } 2>/dev/null
+ended() { ! kill -0 "$pid" 2>/dev/null; }
+
+# told SIGNAL STATUS PROCESS COMMAND...: once that process of the command runs
+told() {
+	signal=$1 wanted=$2 process=$3
+	shift 3
+	before=$(run_dirs)
+	# With no signal ignored, and in a session of its own, as at a terminal.
+	env --default-signal=HUP,INT,TERM "$mark" LOG=tools CMD='sleep 600' setsid "$@" \
+		>"$logs/tools.out" 2>&1 9>&- &
+	pid=$!
+	within 60 runs "$process" || echo "# there is no $process"
+	within 1 [ "$(run_dirs)" != "$before" ] || echo "# no guest is on its way"
+	# Ctrl-C is for a whole group.
+	kill -s "$signal" -- "$([ "$signal" != INT ] || echo -)$pid"
+	within 10 ended || echo "# it goes on for 10 seconds"
+	all_gone || echo "# it leaves behind: $(alive | paste -sd ' ')"
+	[ "$(run_dirs)" = "$before" ] || echo "# it leaves the run directory"
+	grep -slzx "$mark" /proc/[0-9]*/environ | grep -o '[0-9]*' | xargs -r kill -KILL 2>/dev/null
+	wait "$pid"
+	status=$? pid=
+	[ "$status" = "$wanted" ] || echo "# its status is $status"
+}
+
+# fact NAME CHECK...: which prints what is wrong
+fact() {
+	name=$1
+	shift
+	verdict=ok
+	"$@" > "$build/tools.wrong"
+	[ ! -s "$build/tools.wrong" ] || verdict='not ok' failed=1
+	cat "$build/tools.wrong"
+	number=$((number + 1))
+	echo "$verdict $number $name"
+}
+
+echo "TAP version 13"
+echo "1..7"
+for s in HUP:129 INT:130 TERM:143; do
+	fact "guest.sh ends by ${s%:*} while its guest runs" \
+		told "${s%:*}" "${s#*:}" qemu-system-x86 "$top/dev/guest.sh"
+done
+# It packs until it has the images.
+lock_images
+for s in HUP:129 INT:130 TERM:143; do
+	fact "guest.sh ends by ${s%:*} while it packs" told "${s%:*}" "${s#*:}" flock "$top/dev/guest.sh"
+done
+exec 9>&-
+fact "make run ends by Ctrl-C while a guest runs" \
+	told INT 130 qemu-system-x86 make -C "$top" run
+rm -f "$build/tools.wrong"
+exit $failed
