@@ -366,7 +366,7 @@ static int failed_at;
 
 static void lower_resampled_line(void)
 {
-	eventfd_signal(signal_fd);
+	vm_signal(setup->gsi, signal_fd);
 	take_irqs();
 	run_in_guest(guest_eoi, setup->pic >= 0 ? PIC_VECTOR + setup->pic : VECTOR, 0, 0);
 	eventfd_take(resample_fd);
