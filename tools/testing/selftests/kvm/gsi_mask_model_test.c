@@ -130,69 +130,97 @@ static void vm_restore_chips(void)
 		vm_ioctl(vm, KVM_SET_IRQCHIP, &chips[i]);
 }
 
-struct step {
-	char letter;
-	const char *name;
-	void (*model)(void);
-	int (*vm)(void);
-};
+static int vm_guest_step(char letter)
+{
+	switch (letter) {
+	case 'i':
+		vm_write_imr(true);
+		break;
+	case 'j':
+		vm_write_imr(false);
+		break;
+	case 'c':
+		run_in_guest(guest_write_port, 0x21, BIT(2), 0);
+		break;
+	case 'd':
+		run_in_guest(guest_write_port, 0x21, 0, 0);
+		break;
+	case 'p':
+		vm_write_pin(true);
+		break;
+	case 'q':
+		vm_write_pin(false);
+		break;
+	case 'v':
+		run_in_guest(guest_write_lvt0, lvt0_of(false), 0, 0);
+		break;
+	case 'w':
+		run_in_guest(guest_write_lvt0, lvt0_of(true), 0, 0);
+		break;
+	case 'x':
+		run_in_guest(guest_reset_pics, elcr_of(setup), lvt0_of(s->listens), 0);
+		break;
+	}
+	return 0;
+}
 
-#define STEP(_letter, _id, _name, _model, _vm)				\
-	static void model_##_id(void) { _model; }			\
-	static int vm_##_id##_step(void) { _vm; return 0; }
+static int vm_host_step(char letter)
+{
+	switch (letter) {
+	case 's':
+		vm_signal(setup->gsi, signal_fd);
+		break;
+	case 'r':
+		vm_signal(setup->gsi, signal_fd);
+		break;
+	case 'o':
+		vm_signal(SLAVE_GSI, other_fd);
+		break;
+	case 'h':
+		return vm_line(1);
+	case 'l':
+		return vm_line(0);
+	case 'z':
+		vm_restore_chips();
+		break;
+	case 't':
+		take_irqs();
+		break;
+	case 'e':
+		run_in_guest(guest_eoi, PIC_VECTOR + setup->pic, 0, 0);
+		break;
+	case 'E':
+		run_in_guest(guest_eoi, VECTOR, 0, 0);
+		break;
+	default:
+		return vm_guest_step(letter);
+	}
+	return 0;
+}
 
-#define STEPS(X)							\
-	X('m', mask, "mask", mask_gsi(), return gsi_ioctl(KVM_MASK_IRQ))	\
-	X('u', unmask, "unmask", unmask_gsi(), return gsi_ioctl(KVM_UNMASK_IRQ))	\
-	X('g', get, "get", get_pending(), return vm_get_pending())	\
-	X('0', set_0, "set pending 0", set_pending(false), return vm_set_pending(0, -1)) \
-	X('1', set_1, "set pending 1",					\
-	  if (s->masked) set_pending(true); else s->result = -EINVAL,	\
-	  return vm_set_pending(1, -1))					\
-	X('M', set_m, "set masked, pending 1",				\
-	  mask_gsi(); set_pending(true), return vm_set_pending(1, 1))	\
-	X('N', set_n, "set masked, pending 0",				\
-	  mask_gsi(); set_pending(false), return vm_set_pending(0, 1))	\
-	X('U', set_u, "set unmasked, pending 0",			\
-	  set_unmasked(), return vm_set_pending(0, 0))			\
-	X('s', signal, "signal", pulse(), vm_signal(setup->gsi, signal_fd))	\
-	X('r', resample, "signal, resampled",				\
-	  raise_line(&s->resample), vm_signal(setup->gsi, signal_fd))	\
-	X('o', other, "signal the slave's pin",				\
-	  set_pic(true); set_pic(false), vm_signal(SLAVE_GSI, other_fd))	\
-	X('h', high, "line up", s->result = raise_line(&s->line), return vm_line(1)) \
-	X('l', low, "line down", s->result = lower_line(&s->line), return vm_line(0)) \
-	X('t', take, "take interrupts", take(), take_irqs())		\
-	X('e', pic_eoi, "EOI at the PIC", end_at_pic(),			\
-	  run_in_guest(guest_eoi, PIC_VECTOR + setup->pic, 0, 0))	\
-	X('E', apic_eoi, "EOI at the APIC", end_at_apic(),		\
-	  run_in_guest(guest_eoi, VECTOR, 0, 0))			\
-	X('i', imr, "guest masks the PIC's pin",			\
-	  write_imr(&s->pic_imr, true), vm_write_imr(true))		\
-	X('j', no_imr, "guest unmasks the PIC's pin",			\
-	  write_imr(&s->pic_imr, false), vm_write_imr(false))		\
-	X('c', slave, "guest masks the slave",				\
-	  write_imr(&s->master_imr, true),				\
-	  run_in_guest(guest_write_port, 0x21, BIT(2), 0))		\
-	X('d', no_slave, "guest unmasks the slave",			\
-	  write_imr(&s->master_imr, false),				\
-	  run_in_guest(guest_write_port, 0x21, 0, 0))			\
-	X('p', pin, "guest masks the IOAPIC's pin", write_pin(true), vm_write_pin(true)) \
-	X('q', no_pin, "guest unmasks the IOAPIC's pin",		\
-	  write_pin(false), vm_write_pin(false))			\
-	X('v', lvt0, "guest masks LVT0", s->listens = 0,		\
-	  run_in_guest(guest_write_lvt0, lvt0_of(false), 0, 0))		\
-	X('w', no_lvt0, "guest unmasks LVT0", s->listens = 1,		\
-	  run_in_guest(guest_write_lvt0, lvt0_of(true), 0, 0))		\
-	X('x', icw, "guest resets the PICs", reset_pics(),		\
-	  run_in_guest(guest_reset_pics, elcr_of(setup), lvt0_of(s->listens), 0)) \
-	X('z', restore, "save and restore the chips", restore_chips(), vm_restore_chips())
-
-STEPS(STEP)
-
-#define STEP_ENTRY(_letter, _id, _name, _model, _vm)			\
-	{ _letter, _name, model_##_id, vm_##_id##_step },
-static const struct step steps[] = { STEPS(STEP_ENTRY) };
+static int vm_mask_step(char letter)
+{
+	switch (letter) {
+	case 'm':
+		return gsi_ioctl(KVM_MASK_IRQ);
+	case 'u':
+		return gsi_ioctl(KVM_UNMASK_IRQ);
+	case 'g':
+		return vm_get_pending();
+	case '0':
+		return vm_set_pending(0, -1);
+	case '1':
+		return vm_set_pending(1, -1);
+	case 'M':
+		return vm_set_pending(1, 1);
+	case 'N':
+		return vm_set_pending(0, 1);
+	case 'U':
+		return vm_set_pending(0, 0);
+	default:
+		return vm_host_step(letter);
+	}
+}
 
 /*
  * One sequence.
@@ -245,7 +273,7 @@ static void model_step(struct states *states, const struct step *step)
 			memset(&state, 0, NR_OUTCOMES);
 			s = &state;
 			other_way = way;
-			step->model();
+			model_mask_step(step->letter);
 			add_state(&next, &state);
 		}
 	}
@@ -407,7 +435,7 @@ static bool sequence_passes(const char *letters)
 		step = find_step(letters[i]);
 		s = &now.state[0];
 		got = (struct view) {};
-		got.result = step->vm();
+		got.result = vm_mask_step(step->letter);
 		view_outcomes(&got);
 		model_step(&now, step);
 		failed_at = i;
@@ -651,7 +679,7 @@ static void add_node(const char *letters)
 	TEST_ASSERT(nr_nodes < MAX_NODES && strlen(letters) < MAX_STEPS - 1,
 		    "The model has too many states");
 	nodes[nr_nodes].states = now;
-	strcpy(nodes[nr_nodes++].letters, letters);
+	snprintf(nodes[nr_nodes++].letters, MAX_STEPS, "%s", letters);
 }
 
 /* Returns how many states there have been, or minus that if there was no time for all. */
@@ -683,13 +711,13 @@ static int walk_states(double until)
 /* Seconds for a fact, in which it does at least all sequences of two steps. */
 #define TIME	7
 
-static void walk(struct setup this)
+static void walk(const struct setup *this)
 {
 	double begin = seconds(), last = begin, took = 0;
 	char letters[MAX_STEPS + 1] = "";
 	int length, nr;
 
-	setup = &this;
+	setup = this;
 	signal_time = kvm_has_eventfd_fastpath() ? 0 : 500;
 	if (getenv("STEPS")) {
 		replay(getenv("STEPS"));
@@ -697,7 +725,7 @@ static void walk(struct setup this)
 	}
 
 	new_vm();
-	for (length = 1; length <= 2 || took * strlen(this.steps) < TIME; length++) {
+	for (length = 1; length <= 2 || took * strlen(this->steps) < TIME; length++) {
 		walk_all(letters, 0, length);
 		took = seconds() - last;
 		last += took;
@@ -712,91 +740,203 @@ static void walk(struct setup this)
 #define MASKS	"mugs01MNU"
 #define LINE	"hl"
 
-FACT(master, "MASK-6 to MASK-11, MASK-14 all steps on an edge triggered pin of the master PIC")
+FACT(master, "MASK-6 to MASK-14 all steps on an edge triggered master PIC pin")
 {
-	walk((struct setup) { .gsi = 5, .pic = 5, .pin = -1, .lvt0 = true,
-			      .steps = MASKS LINE "teijxz" });
+	const struct setup setup = {
+		.gsi = 5,
+		.pic = 5,
+		.pin = -1,
+		.lvt0 = true,
+		.steps = MASKS LINE "teijxz",
+	};
+
+	walk(&setup);
 }
 
-FACT(slave, "MASK-6 to MASK-11, MASK-14 all steps on an edge triggered pin of the slave PIC")
+FACT(slave, "MASK-6 to MASK-14 all steps on an edge triggered slave PIC pin")
 {
-	walk((struct setup) { .gsi = 11, .pic = 11, .pin = -1, .lvt0 = true,
-			      .steps = MASKS LINE "teijcdxz" });
+	const struct setup setup = {
+		.gsi = 11,
+		.pic = 11,
+		.pin = -1,
+		.lvt0 = true,
+		.steps = MASKS LINE "teijcdxz",
+	};
+
+	walk(&setup);
 }
 
-FACT(master_level, "MASK-6 to MASK-11, MASK-14 all steps on a level triggered pin of the master PIC")
+FACT(master_level, "MASK-6 to MASK-14 all steps on a level triggered master PIC pin")
 {
-	walk((struct setup) { .gsi = 5, .pic = 5, .pic_level = true, .pin = -1, .lvt0 = true,
-			      .steps = MASKS LINE "teijxz" });
+	const struct setup setup = {
+		.gsi = 5,
+		.pic = 5,
+		.pic_level = true,
+		.pin = -1,
+		.lvt0 = true,
+		.steps = MASKS LINE "teijxz",
+	};
+
+	walk(&setup);
 }
 
-FACT(slave_level, "MASK-6 to MASK-11, MASK-14 all steps on a level triggered pin of the slave PIC")
+FACT(slave_level, "MASK-6 to MASK-14 all steps on a level triggered slave PIC pin")
 {
-	walk((struct setup) { .gsi = 11, .pic = 11, .pic_level = true, .pin = -1, .lvt0 = true,
-			      .steps = MASKS LINE "teijcdxz" });
+	const struct setup setup = {
+		.gsi = 11,
+		.pic = 11,
+		.pic_level = true,
+		.pin = -1,
+		.lvt0 = true,
+		.steps = MASKS LINE "teijcdxz",
+	};
+
+	walk(&setup);
 }
 
-FACT(edge, "MASK-8 to MASK-11, MASK-14 all steps on an edge triggered pin of the IOAPIC")
+FACT(edge, "MASK-8 to MASK-14 all steps on an edge triggered pin of the IOAPIC")
 {
-	walk((struct setup) { .gsi = 20, .pic = -1, .pin = 20, .steps = MASKS LINE "tEpqz" });
+	const struct setup setup = {
+		.gsi = 20,
+		.pic = -1,
+		.pin = 20,
+		.steps = MASKS LINE "tEpqz",
+	};
+
+	walk(&setup);
 }
 
-FACT(level, "MASK-8 to MASK-11, MASK-14 all steps on a level triggered pin of the IOAPIC")
+FACT(level, "MASK-8 to MASK-14 all steps on a level triggered pin of the IOAPIC")
 {
-	walk((struct setup) { .gsi = 20, .pic = -1, .pin = 20, .pin_level = true,
-			      .steps = MASKS LINE "tEpqz" });
+	const struct setup setup = {
+		.gsi = 20,
+		.pic = -1,
+		.pin = 20,
+		.pin_level = true,
+		.steps = MASKS LINE "tEpqz",
+	};
+
+	walk(&setup);
 }
 
-FACT(both, "MASK-6 to MASK-11, MASK-14 all steps on edge triggered pins of the PIC and the IOAPIC")
+FACT(both, "MASK-6 to MASK-14 all steps on edges at PIC and IOAPIC")
 {
-	walk((struct setup) { .gsi = 5, .pic = 5, .pin = 5, .lvt0 = true,
-			      .steps = MASKS LINE "teEijpqxz" });
+	const struct setup setup = {
+		.gsi = 5,
+		.pic = 5,
+		.pin = 5,
+		.lvt0 = true,
+		.steps = MASKS LINE "teEijpqxz",
+	};
+
+	walk(&setup);
 }
 
-FACT(both_slave, "MASK-6 to MASK-11, MASK-14 all steps on pins of the slave PIC and, level triggered, the IOAPIC")
+FACT(both_slave, "MASK-6 to MASK-14 all steps on an edge at the PIC, a level at the IOAPIC")
 {
-	walk((struct setup) { .gsi = 11, .pic = 11, .pin = 11, .pin_level = true, .lvt0 = true,
-			      .steps = MASKS LINE "teEijpqxz" });
+	const struct setup setup = {
+		.gsi = 11,
+		.pic = 11,
+		.pin = 11,
+		.pin_level = true,
+		.lvt0 = true,
+		.steps = MASKS LINE "teEijpqxz",
+	};
+
+	walk(&setup);
 }
 
 FACT(unused, "MASK-11 all steps on pins of the IOAPIC and a PIC that no vCPU listens to")
 {
-	walk((struct setup) { .gsi = 5, .pic = 5, .pin = 5, .steps = MASKS LINE "tEijpqxz" });
+	const struct setup setup = {
+		.gsi = 5,
+		.pic = 5,
+		.pin = 5,
+		.steps = MASKS LINE "tEijpqxz",
+	};
+
+	walk(&setup);
 }
 
 FACT(listen, "MASK-11 all steps on a pin of a PIC that the vCPU listens to or not")
 {
-	walk((struct setup) { .gsi = 5, .pic = 5, .pin = -1, .lvt0 = true,
-			      .steps = MASKS LINE "tevwxz" });
+	const struct setup setup = {
+		.gsi = 5,
+		.pic = 5,
+		.pin = -1,
+		.lvt0 = true,
+		.steps = MASKS LINE "tevwxz",
+	};
+
+	walk(&setup);
 }
 
 FACT(cascade, "MASK-8 all steps on a gsi on pin 2 of the master PIC leave the slave alone")
 {
-	walk((struct setup) { .gsi = 2, .pic = 11, .pin = 2, .cascade = true, .lvt0 = true,
-			      .steps = MASKS "oteEpqz" });
+	const struct setup setup = {
+		.gsi = 2,
+		.pic = 11,
+		.pin = 2,
+		.cascade = true,
+		.lvt0 = true,
+		.steps = MASKS "oteEpqz",
+	};
+
+	walk(&setup);
 }
 
 FACT(resampled, "MASK-8 MASK-12 all steps on a resampled pin of the IOAPIC")
 {
-	walk((struct setup) { .gsi = 20, .pic = -1, .pin = 20, .pin_level = true,
-			      .resamples = true, .steps = "mug01MNUr" LINE "tEpqz" });
+	const struct setup setup = {
+		.gsi = 20,
+		.pic = -1,
+		.pin = 20,
+		.pin_level = true,
+		.resamples = true,
+		.steps = "mug01MNUr" LINE "tEpqz",
+	};
+
+	walk(&setup);
 }
 
 FACT(resampled_pic, "MASK-8 MASK-12 all steps on a resampled pin of the PIC")
 {
-	walk((struct setup) { .gsi = 5, .pic = 5, .pin = -1, .pic_level = true, .lvt0 = true,
-			      .resamples = true, .steps = "mug01MNUr" LINE "teijz" });
+	const struct setup setup = {
+		.gsi = 5,
+		.pic = 5,
+		.pin = -1,
+		.pic_level = true,
+		.lvt0 = true,
+		.resamples = true,
+		.steps = "mug01MNUr" LINE "teijz",
+	};
+
+	walk(&setup);
 }
 
-FACT(msi, "MASK-9 to MASK-11, MASK-14 all steps on an MSI")
+FACT(msi, "MASK-9 to MASK-14 all steps on an MSI")
 {
-	walk((struct setup) { .gsi = MSI_GSI, .pic = -1, .pin = -1, .msi = true,
-			      .steps = MASKS LINE "tEz" });
+	const struct setup setup = {
+		.gsi = MSI_GSI,
+		.pic = -1,
+		.pin = -1,
+		.msi = true,
+		.steps = MASKS LINE "tEz",
+	};
+
+	walk(&setup);
 }
 
-FACT(no_route, "MASK-9 to MASK-11, MASK-14 all steps without a route")
+FACT(no_route, "MASK-9 to MASK-14 all steps without a route")
 {
-	walk((struct setup) { .gsi = MSI_GSI, .pic = -1, .pin = -1, .steps = MASKS LINE "tz" });
+	const struct setup setup = {
+		.gsi = MSI_GSI,
+		.pic = -1,
+		.pin = -1,
+		.steps = MASKS LINE "tz",
+	};
+
+	walk(&setup);
 }
 
 int main(int argc, char *argv[])

@@ -157,7 +157,7 @@ static void must_have_backlog(int nr)
 	TEST_ASSERT(ticks >= nr, "Of %d ticks that were due the guest has had %d", nr, ticks);
 }
 
-FACT(pit_backlog, "MASK-14 what a PIT has to reinject stays as it is when GSI 0 is set unmasked, and is")
+FACT(pit_backlog, "MASK-14 setting GSI 0 unmasked, as it is, leaves what the PIT has to reinject")
 {
 	boot_with_pics();
 	start_pit(200);
@@ -330,7 +330,7 @@ static void migrate(bool with_tick)
 	TEST_ASSERT_EQ(eventfd_take(late_line.resamplefd), 1);
 }
 
-FACT(migrate_tick, "MASK-14 with PIT, RTC and resampled lines in flight nothing is lost or doubled elsewhere")
+FACT(migrate_tick, "MASK-14 of PIT, RTC and resampled lines in flight no VM loses or doubles any")
 {
 	migrate(true);
 }

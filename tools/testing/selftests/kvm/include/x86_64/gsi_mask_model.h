@@ -22,22 +22,20 @@ struct setup {
 
 static const struct setup *setup;
 
-/* What of the VM is compared. */
-#define VIEW(X)								\
-	X(result)		/* of a step */				\
-	X(pic_taken) X(apic_taken) X(spurious) X(slave_spurious)	\
-	X(resampled)							\
-	X(pic_irr) X(pic_last) X(pic_isr) X(master_isr)			\
-	X(pin_irr) X(pin_masked) X(remote_irr)				\
-	X(apic_irr) X(apic_isr)						\
-	X(masked) X(pending)
-
-#define FIELD(_name)	s8 _name;
-#define NAME(_name)	#_name,
+/* What of the VM is compared, first what a step has done. */
 struct view {
-	VIEW(FIELD)
+	s8 result, pic_taken, apic_taken, spurious, slave_spurious, resampled;
+	s8 pic_irr, pic_last, pic_isr, master_isr;
+	s8 pin_irr, pin_masked, remote_irr;
+	s8 apic_irr, apic_isr;
+	s8 masked, pending;
 };
-static const char * const view_names[] = { VIEW(NAME) };
+
+static const char * const view_names[] = {
+	"result", "pic_taken", "apic_taken", "spurious", "slave_spurious",
+	"resampled", "pic_irr", "pic_last", "pic_isr", "master_isr", "pin_irr",
+	"pin_masked", "remote_irr", "apic_irr", "apic_isr", "masked", "pending",
+};
 
 #define NR_VIEW		sizeof(struct view)
 
@@ -420,6 +418,145 @@ static inline void restore_chips(void)
 	s->delivered = 0;
 	if (high)
 		set_pin(true);
+}
+
+/*
+ * The steps, by letter.
+ */
+static const struct step {
+	char letter;
+	const char *name;
+} steps[] = {
+	{ 'm', "mask" },
+	{ 'u', "unmask" },
+	{ 'g', "get" },
+	{ '0', "set pending 0" },
+	{ '1', "set pending 1" },
+	{ 'M', "set masked, pending 1" },
+	{ 'N', "set masked, pending 0" },
+	{ 'U', "set unmasked, pending 0" },
+	{ 's', "signal" },
+	{ 'r', "signal, resampled" },
+	{ 'o', "signal the slave's pin" },
+	{ 'h', "line up" },
+	{ 'l', "line down" },
+	{ 'z', "save and restore the chips" },
+	{ 't', "take interrupts" },
+	{ 'e', "EOI at the PIC" },
+	{ 'E', "EOI at the APIC" },
+	{ 'i', "guest masks the PIC's pin" },
+	{ 'j', "guest unmasks the PIC's pin" },
+	{ 'c', "guest masks the slave" },
+	{ 'd', "guest unmasks the slave" },
+	{ 'p', "guest masks the IOAPIC's pin" },
+	{ 'q', "guest unmasks the IOAPIC's pin" },
+	{ 'v', "guest masks LVT0" },
+	{ 'w', "guest unmasks LVT0" },
+	{ 'x', "guest resets the PICs" },
+};
+
+static inline void model_guest_step(char letter)
+{
+	switch (letter) {
+	case 'i':
+		write_imr(&s->pic_imr, true);
+		break;
+	case 'j':
+		write_imr(&s->pic_imr, false);
+		break;
+	case 'c':
+		write_imr(&s->master_imr, true);
+		break;
+	case 'd':
+		write_imr(&s->master_imr, false);
+		break;
+	case 'p':
+		write_pin(true);
+		break;
+	case 'q':
+		write_pin(false);
+		break;
+	case 'v':
+		s->listens = 0;
+		break;
+	case 'w':
+		s->listens = 1;
+		break;
+	case 'x':
+		reset_pics();
+		break;
+	}
+}
+
+static inline void model_host_step(char letter)
+{
+	switch (letter) {
+	case 's':
+		pulse();
+		break;
+	case 'r':
+		raise_line(&s->resample);
+		break;
+	case 'o':
+		set_pic(true);
+		set_pic(false);
+		break;
+	case 'h':
+		s->result = raise_line(&s->line);
+		break;
+	case 'l':
+		s->result = lower_line(&s->line);
+		break;
+	case 'z':
+		restore_chips();
+		break;
+	case 't':
+		take();
+		break;
+	case 'e':
+		end_at_pic();
+		break;
+	case 'E':
+		end_at_apic();
+		break;
+	default:
+		model_guest_step(letter);
+	}
+}
+
+static inline void model_mask_step(char letter)
+{
+	switch (letter) {
+	case 'm':
+		mask_gsi();
+		break;
+	case 'u':
+		unmask_gsi();
+		break;
+	case 'g':
+		get_pending();
+		break;
+	case '0':
+		set_pending(false);
+		break;
+	case '1':
+		s->result = s->masked ? 0 : -EINVAL;
+		set_pending(true);
+		break;
+	case 'M':
+		mask_gsi();
+		set_pending(true);
+		break;
+	case 'N':
+		mask_gsi();
+		set_pending(false);
+		break;
+	case 'U':
+		set_unmasked();
+		break;
+	default:
+		model_host_step(letter);
+	}
 }
 
 #endif /* SELFTEST_KVM_GSI_MASK_MODEL_H */
