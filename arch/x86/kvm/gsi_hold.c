@@ -67,15 +67,20 @@ static int nr_latched(struct kvm_kernel_irq_routing_entry *routes, int nr,
 	return latched;
 }
 
+/* Who holds the pin up, by source id. */
+static unsigned long *pin_state(struct kvm_kernel_irq_routing_entry *e, struct kvm *kvm)
+{
+	return is_pic_pin(e) ? &kvm->arch.vpic->irq_states[e->irqchip.pin] :
+			       &kvm->arch.vioapic->irq_states[e->irqchip.pin];
+}
+
 static unsigned long pin_levels(struct kvm_kernel_irq_routing_entry *routes, int nr,
 				struct kvm *kvm)
 {
 	unsigned long levels = 0;
 
 	for (; nr--; routes++)
-		levels |= is_pic_pin(routes) ?
-			  kvm->arch.vpic->irq_states[routes->irqchip.pin] :
-			  kvm->arch.vioapic->irq_states[routes->irqchip.pin];
+		levels |= *pin_state(routes, kvm);
 
 	return levels;
 }
@@ -96,18 +101,19 @@ unsigned long kvm_arch_pin_levels(struct kvm_kernel_irq_routing_entry *routes,
 }
 
 /*
- * Also what no source holds up: an edge of a pin that has become level triggered.
- * Returns whether there was one, which is lost by that.
+ * All sources at once: were they lowered one by one, the first would set the pin to
+ * the level of the others, and that interrupts if the IOAPIC has taken the pin for
+ * low since it was raised.  Also what no source holds up: an edge of a pin that has
+ * become level triggered.  Returns whether there was one, which is lost by that.
  */
 static bool lower_pins(struct kvm_kernel_irq_routing_entry *routes, int nr,
 		       struct kvm *kvm, unsigned long levels)
 {
-	int latched = levels ? 0 : nr_latched(routes, nr, kvm);
-	unsigned long source;
+	int i, latched = levels ? 0 : nr_latched(routes, nr, kvm);
 
-	levels |= BIT(KVM_USERSPACE_IRQ_SOURCE_ID);
-	for_each_set_bit(source, &levels, BITS_PER_LONG)
-		kvm_pins_set(routes, nr, kvm, source, 0);
+	for (i = 0; i < nr; i++)
+		*pin_state(&routes[i], kvm) = 0;
+	kvm_pins_set(routes, nr, kvm, KVM_USERSPACE_IRQ_SOURCE_ID, 0);
 
 	return latched > nr_latched(routes, nr, kvm);
 }

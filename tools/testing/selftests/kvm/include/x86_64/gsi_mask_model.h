@@ -216,7 +216,9 @@ static inline void mask_gsi(void)
 	/* The slave's request goes with the cause, one that had none may stay. */
 	if (on_pic() && has_slave() && s->slave_irr && (wanted || either_way()))
 		s->slave_irr = 0;
-	if (on_pic())
+	if (setup->cascade && s->slave_irr && !pic_wants() && either_way())
+		s->slave_irr = 0;
+	if (on_pic() || setup->cascade)
 		update_pic();
 }
 
