@@ -43,6 +43,19 @@ static inline void get_state(u32 first, u32 count, u64 *pending, u64 *masked)
 	vm_ioctl(vm, KVM_PENDING_IRQS, &args);
 }
 
+/* What is pending stays so. */
+static inline void set_masked(u32 first, u32 count, u64 masked)
+{
+	struct kvm_pending_irqs args = {
+		.first = first,
+		.count = count,
+		.flags = KVM_PENDING_IRQS_SET,
+		.masked = (u64)&masked,
+	};
+
+	vm_ioctl(vm, KVM_PENDING_IRQS, &args);
+}
+
 static inline void set_state(u32 first, u32 count, u64 pending, u64 masked)
 {
 	struct kvm_pending_irqs args = {
