@@ -354,6 +354,10 @@ FACT(cascade_edge, "MASK-8 MASK-9 what comes on GSI 2 is for the IOAPIC alone")
 	kvm_irq_line(vm, CASCADE_GSI, 1);
 	unmask(CASCADE_GSI);
 	TEST_ASSERT_EQ(take(VECTOR), 1);
+
+	/* Nor is the slave's way to the master occupied. */
+	kvm_irq_line(vm, SLAVE_GSI, 1);
+	TEST_ASSERT_EQ(take(PIC_VECTOR + SLAVE_GSI), 1);
 	nothing_is_spurious();
 }
 
@@ -738,25 +742,30 @@ FACT(pit_dropped_at_once, "MASK-15 a PIT ticks on after a set has masked it, and
 	pit_ticks_on(PIC_VECTOR);
 }
 
-FACT(pit_dropped_masked, "MASK-15 a PIT ticks on after a set has dropped a tick that came while masked")
-{
-	boot_with_old_pit(PIT_HZ / 100);
-	mask(PIT_GSI);
-	take_irqs();
-	wait_until(is_pending(PIT_GSI));
-	set_state(PIT_GSI, 1, 0, 1);
-	wait_until(is_pending(PIT_GSI));
-	unmask(PIT_GSI);
-	pit_ticks_on(PIC_VECTOR);
-}
-
-FACT(pit_level, "MASK-15 a PIT ticks on after its tick was dropped on a level triggered pin")
+static void boot_with_pit_on_ioapic(u64 count)
 {
 	boot_with_pit();
 	set_route(PIN_ROUTE(PIT_GSI, KVM_IRQCHIP_IOAPIC, PIT_GSI));
 	program_pin(PIT_GSI, VECTOR, EDGE);
-	run_in_guest(guest_start_pit, PIT_HZ / 100, 0, 0);
+	run_in_guest(guest_start_pit, count, 0, 0);
 	TEST_ASSERT(comes(VECTOR), "The PIT does not tick");
+}
+
+/* No chip has latched it. */
+FACT(pit_dropped_masked, "MASK-15 a PIT ticks on after a set has dropped a tick that came while masked")
+{
+	boot_with_pit_on_ioapic(PIT_HZ / 100);
+	mask(PIT_GSI);
+	take_irqs();
+	wait_until(is_pending(PIT_GSI));
+	set_state(PIT_GSI, 1, 0, 1);
+	unmask(PIT_GSI);
+	pit_ticks_on(VECTOR);
+}
+
+FACT(pit_level, "MASK-15 a PIT ticks on after its tick was dropped on a level triggered pin")
+{
+	boot_with_pit_on_ioapic(PIT_HZ / 100);
 	mask(PIT_GSI);
 	take_irqs();
 	wait_until(is_pending(PIT_GSI));
@@ -788,10 +797,7 @@ FACT(pit_no_route, "MASK-15 a PIT ticks on after its tick was dropped for want o
 {
 	int i;
 
-	boot_with_pit();
-	set_route(PIN_ROUTE(PIT_GSI, KVM_IRQCHIP_IOAPIC, PIT_GSI));
-	program_pin(PIT_GSI, VECTOR, EDGE);
-	run_in_guest(guest_start_pit, SLOWEST, 0, 0);
+	boot_with_pit_on_ioapic(SLOWEST);
 	for (i = 0; i < 5; i++) {
 		TEST_ASSERT(comes(VECTOR), "The PIT does not tick");
 		if (pit_survives_without_route())

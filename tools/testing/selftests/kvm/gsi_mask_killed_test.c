@@ -138,6 +138,7 @@ static bool is_stuck(pid_t pid)
 	TEST_ASSERT(file, "Cannot open %s", path);
 	TEST_ASSERT_EQ(fscanf(file, "%*d (%*[^)]) %c", &state), 1);
 	fclose(file);
+	TEST_ASSERT(state != 'Z', "The call has waited for nobody");
 	return state == 'D';
 }
 

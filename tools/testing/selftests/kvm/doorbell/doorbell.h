@@ -62,7 +62,7 @@ struct doorbell_delay {
 };
 
 /* A page that waits no longer than that many seconds lets everybody go on at last. */
-#define DOORBELL_MAX_BLOCK	60
+#define DOORBELL_MAX_BLOCK	30
 
 enum doorbell_counter {
 	/* A waiter: woken or rung; a storm: sent; a delay: calls. */
