@@ -136,7 +136,7 @@ FACT(latched, "MASK-6 an edge that a PIC has latched waits there, for all to see
 	waits_in_pic(SLAVE_GSI);
 }
 
-FACT(latched_both, "MASK-6 what the IOAPIC has delivered, and the PIC has latched, comes once by each")
+FACT(latched_both, "MASK-6 what the IOAPIC has delivered and the PIC latched comes once by each")
 {
 	int fd;
 
@@ -172,7 +172,7 @@ FACT(restored, "MASK-6 KVM_SET_IRQCHIP latches an edge of a masked gsi, which wa
 }
 
 /* With all pins masked but one, this is the order in which a PIC would serve them. */
-FACT(others, "MASK-5 what waits in a PIC keeps no other pin from interrupting, of lower priority even")
+FACT(others, "MASK-5 what waits in a PIC keeps no pin of a lower priority from interrupting")
 {
 	boot_with_pics(0);
 	pulse_line(1);
@@ -216,7 +216,7 @@ FACT(polled, "MASK-7 a guest that polls its PICs is not told of what waits for a
 		    "Polling has lost an edge");
 }
 
-FACT(rerouted, "MASK-6 a route that takes the pin from a masked gsi lets go what the PIC has latched")
+FACT(rerouted, "MASK-6 a route that takes the pin from a masked gsi lets go what is latched")
 {
 	boot_with_pics(0);
 
@@ -250,7 +250,7 @@ FACT(rerouted, "MASK-6 a route that takes the pin from a masked gsi lets go what
 	nothing_is_spurious();
 }
 
-FACT(set_again, "MASK-14 what the restored PIC has latched, and the set says is pending, is one interrupt")
+FACT(set_again, "MASK-14 what the restored PIC has latched, and a set makes pending, comes once")
 {
 	boot_with_pics(0);
 	program_pin(PIC_GSI, VECTOR, EDGE);
@@ -297,7 +297,8 @@ FACT(level_stays, "MASK-14 a set that says not pending leaves a level, which com
 	boot_with_pics(BIT(PIC_GSI));
 	kvm_irq_line(vm, PIC_GSI, 1);
 	set_state(PIC_GSI, 1, 0, 1);
-	TEST_ASSERT(is_pending(PIC_GSI) && !take(PIC_VECTOR + PIC_GSI), "The level is lost, or comes");
+	TEST_ASSERT(is_pending(PIC_GSI) && !take(PIC_VECTOR + PIC_GSI),
+		    "The level is lost, or comes");
 	guest_irq_limit = 1;
 	sync_global_to_guest(vm, guest_irq_limit);
 	unmask(PIC_GSI);
@@ -308,7 +309,7 @@ FACT(level_stays, "MASK-14 a set that says not pending leaves a level, which com
 /*
  * Where the slave is.
  */
-FACT(cascade, "MASK-8 of an edge that waits in the slave the master knows nothing before the unmask")
+FACT(cascade, "MASK-8 of an edge that waits in the slave the master is not told")
 {
 	boot_with_pics(0);
 	pulse_line(SLAVE_GSI);
@@ -432,7 +433,7 @@ static void hushed(const struct hush *hush, u32 gsi, bool before)
 	nothing_is_spurious();
 }
 
-FACT(hush_lvt0, "MASK-11 while LVT0 is masked nothing in the PICs is pending, and is again after that")
+FACT(hush_lvt0, "MASK-11 while LVT0 is masked nothing in the PICs is pending, and then it is")
 {
 	hushed(&lvt0, PIC_GSI, false);
 	hushed(&lvt0, SLAVE_GSI, true);
@@ -447,13 +448,13 @@ FACT(hush_imr, "MASK-11 what a PIC's own mask hides is remembered, and pending o
 	hushed(&imr, SLAVE_GSI, true);
 }
 
-FACT(hush_cascade, "MASK-11 while the slave is masked at the master nothing of the slave is pending")
+FACT(hush_cascade, "MASK-11 while the slave is masked at the master nothing of it is pending")
 {
 	hushed(&cascade_imr, SLAVE_GSI, false);
 	hushed(&cascade_imr, SLAVE_GSI, true);
 }
 
-FACT(second_hears, "MASK-11 one vCPU that listens to the PIC is enough, and so is a VM that has none yet")
+FACT(second_hears, "MASK-11 one vCPU that listens to the PIC is enough, and so is none yet")
 {
 	struct kvm_vcpu *vcpus[2];
 
@@ -535,7 +536,7 @@ FACT(moved, "MASK-11 MASK-14 what a PIC's own mask hides is there when the VM ha
 	TEST_ASSERT_EQ(take(PIC_VECTOR + PIC_GSI), 1);
 }
 
-FACT(moved_pending, "MASK-14 what is pending in both chips comes once by each when the VM has moved")
+FACT(moved_pending, "MASK-14 what is pending in both chips comes once when the VM has moved")
 {
 	struct saved saved;
 
@@ -559,12 +560,12 @@ FACT(moved_pending, "MASK-14 what is pending in both chips comes once by each wh
 /*
  * The IOAPIC.
  */
-FACT(ioapic_masked, "MASK-11 what comes for a pin that the IOAPIC masks is pending, though forgotten later")
+FACT(ioapic_masked, "MASK-11 what comes for a pin that the IOAPIC masks is pending")
 {
 	boot();
 	mask(IOAPIC_GSI);
 	pulse_line(IOAPIC_GSI);
-	TEST_ASSERT(is_pending(IOAPIC_GSI), "No state of the IOAPIC keeps it, and it is not pending");
+	TEST_ASSERT(is_pending(IOAPIC_GSI), "Nothing keeps it, and it is not pending");
 	unmask(IOAPIC_GSI);
 	program_pin(IOAPIC_GSI, VECTOR, EDGE);
 	TEST_ASSERT_EQ(take(VECTOR), 0);
@@ -706,7 +707,7 @@ static void pit_ticks_on(int vector)
 		TEST_ASSERT(comes(vector), "After %d ticks the PIT has stopped", i);
 }
 
-FACT(pit_latched, "MASK-6 a tick of the PIT that waits in the PIC comes at the unmask, and more after it")
+FACT(pit_latched, "MASK-6 a tick of the PIT that waits in the PIC comes, and more after it")
 {
 	boot_with_old_pit(PIT_HZ / 100);
 	wait_until(is_latched(PIT_GSI));
@@ -752,7 +753,7 @@ static void boot_with_pit_on_ioapic(u64 count)
 }
 
 /* No chip has latched it. */
-FACT(pit_dropped_masked, "MASK-15 a PIT ticks on after a set has dropped a tick that came while masked")
+FACT(pit_dropped_masked, "MASK-15 a PIT ticks on after a set has dropped a tick that no chip has")
 {
 	boot_with_pit_on_ioapic(PIT_HZ / 100);
 	mask(PIT_GSI);
@@ -813,7 +814,7 @@ static int ticks_due(u64 start, int first)
 	       (irqs_taken(PIC_VECTOR) - first);
 }
 
-FACT(pit_backlog, "MASK-14 a set leaves a gsi alone that is not masked: the PIT's ticks that are due come")
+FACT(pit_backlog, "MASK-14 a set leaves a gsi alone that is not masked, and the PIT's ticks")
 {
 	int first, i;
 	u64 start;
@@ -950,12 +951,12 @@ static void storm_in_pics(u32 gsi)
 	TEST_ASSERT(masks, "There was no race");
 }
 
-FACT(storm_master, "MASK-7 in a storm of masks each signal of a PIC's pin is one interrupt, none spurious")
+FACT(storm_master, "MASK-7 in a storm of masks each signal of a PIC's pin comes, none is spurious")
 {
 	storm_in_pics(PIC_GSI);
 }
 
-FACT(storm_slave, "MASK-7 in a storm of masks each signal of the slave's pin is one, none spurious")
+FACT(storm_slave, "MASK-7 in a storm of masks each signal of the slave comes, none is spurious")
 {
 	storm_in_pics(SLAVE_GSI);
 }

@@ -126,7 +126,7 @@ static void *come_and_go(void *arg)
 	return NULL;
 }
 
-FACT(visited_once, "ROUTE-2 a new table visits each posted interrupt once, while others come and go")
+FACT(visited_once, "ROUTE-2 a new table visits each once that is posted, while others come and go")
 {
 	int fd = kvm_new_eventfd(), i, round, nr, met = 0;
 	pthread_t thread;
@@ -138,7 +138,8 @@ FACT(visited_once, "ROUTE-2 a new table visits each posted interrupt once, while
 		route_all(VECTOR + round % 2);
 		nr = read_calls();
 		for (i = 0; i < NR_STEADY; i++)
-			TEST_ASSERT(nr_of(nr, IRQ + i) == 1, "In round %d number %d is told %d times",
+			TEST_ASSERT(nr_of(nr, IRQ + i) == 1,
+				    "In round %d number %d is told %d times",
 				    round, i, nr_of(nr, IRQ + i));
 		met += nr > NR_STEADY;
 	}

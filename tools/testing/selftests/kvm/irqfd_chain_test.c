@@ -77,7 +77,7 @@ FACT(to_itself, "IRQFD-11 each EOI of a resampled pin that pulses itself interru
 		    irqs_taken(VECTOR));
 }
 
-FACT(same_vector, "IRQFD-11 an EOI of two pins with one vector is over for both before it pulses one")
+FACT(same_vector, "IRQFD-11 an EOI of two pins with one vector is over for both before that")
 {
 	boot_with_pins(VECTOR);
 	chain(FIRST_GSI, SECOND_GSI);
