@@ -49,6 +49,10 @@ static inline bool kvm_gsi_is_masked(struct kvm *kvm, u32 gsi)
 {
 	return false;
 }
+
+static inline void kvm_arch_gsis_rerouted(struct kvm *kvm)
+{
+}
 #endif
 
 /* irqfd_inject.c: a signal, in atomic context, and the work for what has to sleep. */

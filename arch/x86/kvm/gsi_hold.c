@@ -13,7 +13,7 @@
  *           kvm_gsi_mask.lock.
  *
  * Life:     an edge that the PIC has latched belongs to the PIC, which leaves it alone
- *           as long as its pin is of a masked gsi, see pic_held().  Whatever drops an
+ *           as long as its pin is of a masked gsi, see kvm_pic_update_held().  Whatever drops an
  *           edge here calls kvm_edge_dropped().
  *
  * Races:    levels that change during an unmask are argued at gsi_unmask().
@@ -120,7 +120,7 @@ static bool lower_pins(struct kvm_kernel_irq_routing_entry *routes, int nr,
 
 /*
  * What the PIC has latched of an edge, and no vCPU has taken yet, outlives the level:
- * it waits in the PIC, see pic_held().  The IOAPIC has none but what the guest keeps
+ * it waits in the PIC, see kvm_pic_update_held().  The IOAPIC has none but what the guest keeps
  * masked there, and loses it with the level.
  */
 unsigned long kvm_arch_hold_pins(struct kvm_kernel_irq_routing_entry *routes,
@@ -301,8 +301,11 @@ void kvm_arch_drop_edge(struct kvm_kernel_irq_routing_entry *routes, int nr,
 		kvm_edge_dropped(kvm, gsi);
 }
 
-/* Pins may belong to other gsis now, of which another one is masked. */
-void kvm_pins_rerouted(struct kvm *kvm)
+/*
+ * After the grace period, or else a gsi might be unmasked by the routes that it had,
+ * without pins, and its new pins be held for ever.
+ */
+void kvm_arch_gsis_rerouted(struct kvm *kvm)
 {
 	if (!pic_in_kernel(kvm) || !rcu_access_pointer(kvm->gsi_mask))
 		return;

@@ -16,7 +16,8 @@
  * take it.  A signaller calls eventfd_signal() from the context that a test
  * asks for, above all from hard irq, where userspace cannot get.  A producer
  * offers KVM an interrupt to post in place of the eventfd.  A delay widens the
- * window of a race: what calls the function that it names takes longer.
+ * window of a race: what calls the function that it names takes longer.  And there
+ * is a page whose faults can be made to wait, as those of userfaultfd and FUSE do.
  *
  * Path:     eventfd_signal() -> waiter_wakeup() -> waiter_take(), if it takes
  *           hrtimer -> signaller_expired() -> eventfd_signal() -> irqfd
@@ -25,6 +26,7 @@
  *           possibly in hard irq.  signaller_expired() runs in hard irq or in
  *           softirq and says so if it does not.  The producer's callbacks run
  *           under irq_bypass's mutex.  None of them takes a lock of this file.
+ *           page_fault() sleeps, with no lock of the memory held.
  *
  * Locks:    doorbell_file.lock guards the objects of an open file, from the
  *           birth of each to its end; -> wqh.lock, -> irq_bypass's mutex.
@@ -39,7 +41,8 @@
  * Limits:   This is for root, and for tests.  Whatever it is asked for, it does
  *           not stop the machine: one signaller sends no more than
  *           DOORBELL_MAX_SIGNALS at a time, the next comes DOORBELL_MIN_USECS
- *           after it is done, and there are MAX_SIGNALLERS at most.
+ *           after it is done, and there are MAX_SIGNALLERS at most.  No fault
+ *           waits for longer than DOORBELL_MAX_BLOCK.
  */
 
 #include <linux/cleanup.h>
@@ -52,6 +55,7 @@
 #include <linux/irqbypass.h>
 #include <linux/kprobes.h>
 #include <linux/miscdevice.h>
+#include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/mutex.h>
 #include <linux/poll.h>
@@ -72,10 +76,18 @@ static atomic_t nr_signallers;
  * struct doorbell_file - an open file
  * @lock: guards @objects and each object's existence
  * @objects: by id
+ * @page: what is mapped
+ * @is_blocked: faults of @page wait
+ * @nr_blocked: those that do
+ * @unblocked: where they wait
  */
 struct doorbell_file {
 	struct mutex lock;
 	struct xarray objects;
+	struct page *page;
+	bool is_blocked;
+	atomic_t nr_blocked;
+	wait_queue_head_t unblocked;
 };
 
 /**
@@ -478,6 +490,62 @@ static struct object *delay_create(void __user *argp)
 }
 
 /*
+ * The page.
+ */
+static void page_wait(struct doorbell_file *file)
+{
+	atomic_inc(&file->nr_blocked);
+	wait_event_timeout(file->unblocked, !READ_ONCE(file->is_blocked),
+			   DOORBELL_MAX_BLOCK * HZ);
+	atomic_dec(&file->nr_blocked);
+}
+
+/* As userfaultfd waits: others may map and unmap meanwhile, even this. */
+static vm_fault_t page_fault(struct vm_fault *vmf)
+{
+	struct file *filep = vmf->vma->vm_file;
+	struct doorbell_file *file = filep->private_data;
+
+	if (READ_ONCE(file->is_blocked) &&
+	    fault_flag_allow_retry_first(vmf->flags) &&
+	    !(vmf->flags & FAULT_FLAG_RETRY_NOWAIT)) {
+		get_file(filep);
+		release_fault_lock(vmf);
+		page_wait(file);
+		fput(filep);
+
+		return VM_FAULT_RETRY;
+	}
+
+	get_page(file->page);
+	vmf->page = file->page;
+
+	return 0;
+}
+
+static const struct vm_operations_struct page_vm_ops = {
+	.fault = page_fault,
+};
+
+static int doorbell_mmap(struct file *filep, struct vm_area_struct *vma)
+{
+	vma->vm_ops = &page_vm_ops;
+
+	return 0;
+}
+
+static int page_block(struct doorbell_file *file, unsigned long block)
+{
+	if (block > 1)
+		return -EINVAL;
+
+	WRITE_ONCE(file->is_blocked, block);
+	wake_up_all(&file->unblocked);
+
+	return 0;
+}
+
+/*
  * The file.
  */
 static void object_end(struct object *object)
@@ -599,6 +667,10 @@ static long doorbell_ioctl(struct file *filep, unsigned int ioctl,
 		return object_add(file, delay_create(argp));
 	case DOORBELL_RING:
 		return object_ring(file, arg);
+	case DOORBELL_BLOCK:
+		return page_block(file, arg);
+	case DOORBELL_BLOCKED:
+		return atomic_read(&file->nr_blocked);
 	case DOORBELL_COUNT:
 	case DOORBELL_END:
 		return object_read_counts(file, argp, ioctl == DOORBELL_END);
@@ -614,6 +686,13 @@ static int doorbell_open(struct inode *inode, struct file *filep)
 	if (!file)
 		return -ENOMEM;
 
+	file->page = alloc_page(GFP_KERNEL | __GFP_ZERO);
+	if (!file->page) {
+		kfree(file);
+		return -ENOMEM;
+	}
+
+	init_waitqueue_head(&file->unblocked);
 	mutex_init(&file->lock);
 	xa_init_flags(&file->objects, XA_FLAGS_ALLOC);
 	filep->private_data = file;
@@ -633,6 +712,7 @@ static int doorbell_release(struct inode *inode, struct file *filep)
 		kfree(object);
 	}
 	xa_destroy(&file->objects);
+	put_page(file->page);
 	kfree(file);
 
 	return 0;
@@ -644,6 +724,7 @@ static const struct file_operations doorbell_fops = {
 	.release = doorbell_release,
 	.unlocked_ioctl = doorbell_ioctl,
 	.compat_ioctl = compat_ptr_ioctl,
+	.mmap = doorbell_mmap,
 	.llseek = noop_llseek,
 };
 

@@ -61,6 +61,9 @@ struct doorbell_delay {
 	__u32 usecs;
 };
 
+/* A page that waits no longer than that many seconds lets everybody go on at last. */
+#define DOORBELL_MAX_BLOCK	30
+
 enum doorbell_counter {
 	/* A waiter: woken or rung; a storm: sent; a delay: calls. */
 	DOORBELL_SIGNALS,
@@ -97,5 +100,12 @@ struct doorbell_counts {
 /* Fill in the counts; those of an END are final. */
 #define DOORBELL_COUNT		_IOWR(0xDB, 0x85, struct doorbell_counts)
 #define DOORBELL_END		_IOWR(0xDB, 0x86, struct doorbell_counts)
+
+/*
+ * The page that is mapped from the open file: with an argument of 1 whoever has it
+ * faulted in waits, until an argument of 0.  The second one tells how many wait.
+ */
+#define DOORBELL_BLOCK		_IO(0xDB, 0x88)
+#define DOORBELL_BLOCKED	_IO(0xDB, 0x89)
 
 #endif /* SELFTEST_KVM_DOORBELL_H */

@@ -9,6 +9,7 @@
 
 #include <fcntl.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/sysinfo.h>
 #include <time.h>
 
@@ -197,6 +198,28 @@ static inline void wait_for_signals(int storm, int nr)
 	u64 before = doorbell_signals(storm);
 
 	wait_until(doorbell_signals(storm) >= before + nr);
+}
+
+/* A page that nobody gets while it is blocked, as a VMM may do it to KVM. */
+static inline void *doorbell_page(void)
+{
+	void *page = mmap(NULL, getpagesize(), PROT_READ | PROT_WRITE, MAP_SHARED,
+			  doorbell_fd(), 0);
+
+	TEST_ASSERT(page != MAP_FAILED, "mmap() of the doorbell device got errno %i", errno);
+	return page;
+}
+
+static inline void doorbell_block(bool block)
+{
+	int ret = ioctl(doorbell_fd(), DOORBELL_BLOCK, block);
+
+	TEST_ASSERT(!ret, "DOORBELL_BLOCK got errno %i", errno);
+}
+
+static inline int doorbell_blocked(void)
+{
+	return ioctl(doorbell_fd(), DOORBELL_BLOCKED);
 }
 
 /* A rule that holds wherever the signal comes from is a fact for each. */

@@ -2,9 +2,10 @@
 /*
  * Masks of GSIs.
  */
-#ifndef SELFTEST_KVM_GSI_MASK_H
-#define SELFTEST_KVM_GSI_MASK_H
+#ifndef SELFTEST_KVM_X86_GSI_MASK_H
+#define SELFTEST_KVM_X86_GSI_MASK_H
 
+#include "kvm_gsi_mask.h"
 #include "irq_guest.h"
 
 #define NR_GSIS		4096
@@ -27,26 +28,6 @@ static inline int ____unmask(u32 first, u32 count, u32 flags, u32 reserved)
 	return __vm_ioctl(vm, KVM_UNMASK_IRQ, &args);
 }
 
-static inline void mask_range(u32 first, u32 count)
-{
-	TEST_ASSERT(!____mask(first, count, 0, 0), "KVM_MASK_IRQ got errno %i", errno);
-}
-
-static inline void unmask_range(u32 first, u32 count)
-{
-	TEST_ASSERT(!____unmask(first, count, 0, 0), "KVM_UNMASK_IRQ got errno %i", errno);
-}
-
-static inline void mask(u32 gsi)
-{
-	mask_range(gsi, 1);
-}
-
-static inline void unmask(u32 gsi)
-{
-	unmask_range(gsi, 1);
-}
-
 static inline int __pending_irqs(u32 first, u32 count, u32 flags, void *pending, void *masked)
 {
 	struct kvm_pending_irqs args = {
@@ -60,12 +41,6 @@ static inline int __pending_irqs(u32 first, u32 count, u32 flags, void *pending,
 	return __vm_ioctl(vm, KVM_PENDING_IRQS, &args);
 }
 
-static inline void get_state(u32 first, u32 count, u64 *pending, u64 *masked)
-{
-	TEST_ASSERT(!__pending_irqs(first, count, KVM_PENDING_IRQS_GET, pending, masked),
-		    "KVM_PENDING_IRQS got errno %i", errno);
-}
-
 static inline int __set_state(u32 first, u32 count, u64 *pending, u64 *masked)
 {
 	return __pending_irqs(first, count, KVM_PENDING_IRQS_SET, pending, masked);
@@ -75,22 +50,6 @@ static inline void set_state(u32 first, u32 count, u64 *pending, u64 *masked)
 {
 	TEST_ASSERT(!__set_state(first, count, pending, masked),
 		    "KVM_PENDING_IRQS got errno %i", errno);
-}
-
-static inline bool is_pending(u32 gsi)
-{
-	u64 pending;
-
-	get_state(gsi, 1, &pending, NULL);
-	return pending;
-}
-
-static inline bool is_masked(u32 gsi)
-{
-	u64 masked;
-
-	get_state(gsi, 1, NULL, &masked);
-	return masked;
 }
 
 static inline bool is_in(u64 *bitmap, int bit)
@@ -138,4 +97,4 @@ static inline void boot_with_pin(u32 flags)
 	program_pin(IOAPIC_GSI, VECTOR, flags);
 }
 
-#endif /* SELFTEST_KVM_GSI_MASK_H */
+#endif /* SELFTEST_KVM_X86_GSI_MASK_H */

@@ -1,0 +1,339 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * A KVM_MASK_IRQ whose caller is killed while it waits: the gsi is masked, an old
+ * injection is still on its way, and what each other call makes of that.
+ *
+ * The old injection is a Xen event channel's, whose page the VMM does not bring; the
+ * gsi has become a pin of the IOAPIC meanwhile, where all that is new goes.
+ *
+ * The ids in the names of the facts are those of the rules in
+ * Documentation/virt/kvm/eventfd.rst.
+ */
+#include <sched.h>
+#include <signal.h>
+
+#include "kvm_doorbell.h"
+#include "kvm_gsi_mask.h"
+#include "paravirt_guest.h"
+
+#define GSI		MSI_GSI
+#define PROBE_GSI	(MSI_GSI + 1)
+#define UNUSED_GSI	100
+#define PIN		IOAPIC_GSI
+
+#define BLOCKED_GPA	0xd0000000ull
+#define BLOCKED_SLOT	11
+
+static pthread_t router;
+static void *page;
+
+static int take(int vector)
+{
+	int before = irqs_taken(vector);
+
+	take_irqs();
+	return irqs_taken(vector) - before;
+}
+
+static void share_page(void)
+{
+	page = doorbell_page();
+	WRITE_ONCE(*(int *)page, 0);
+	vm_set_user_memory_region(vm, BLOCKED_SLOT, 0, BLOCKED_GPA, getpagesize(), page);
+	share_info(BLOCKED_GPA / getpagesize());
+}
+
+/* Nobody else wakes a work item that waits for this. */
+static void withhold_page(void)
+{
+	doorbell_block(true);
+	TEST_ASSERT(!madvise(page, getpagesize(), MADV_DONTNEED), "madvise() got errno %i", errno);
+}
+
+static void *reroute(void *unused)
+{
+	struct kvm_irq_routing_entry entries[] = {
+		PIN_ROUTE(GSI, KVM_IRQCHIP_IOAPIC, PIN),
+		MSI_ROUTE(PROBE_GSI, OTHER_VECTOR),
+	};
+
+	set_routing(entries, ARRAY_SIZE(entries));
+	return NULL;
+}
+
+/* The call waits for the old injection, but the new table is in force before that. */
+static void start_rerouting(void)
+{
+	router = spawn(reroute, NULL);
+	while (!in_irr(vcpu, OTHER_VECTOR)) {
+		kvm_irq_line(vm, PROBE_GSI, 1);
+		usleep(100);
+	}
+}
+
+/* The counters have to be there before somebody is counted. */
+static void boot_blocked(u32 flags)
+{
+	struct kvm_irq_routing_entry entry = {
+		.gsi = GSI,
+		.type = KVM_IRQ_ROUTING_XEN_EVTCHN,
+		.u.xen_evtchn = {
+			.port = PORT,
+			.priority = KVM_IRQ_ROUTING_XEN_EVTCHN_PRIO_2LEVEL,
+		},
+	};
+	int fd;
+
+	TEST_REQUIRE((kvm_check_cap(KVM_CAP_XEN_HVM) & XEN_CAPS) == XEN_CAPS);
+	TEST_REQUIRE(kvm_has_doorbell_device());
+	boot();
+	program_pin(PIN, VECTOR, flags);
+	mask(UNUSED_GSI);
+	unmask(UNUSED_GSI);
+	share_page();
+	set_route(entry);
+	fd = new_irqfd(GSI);
+	withhold_page();
+	eventfd_signal(fd);
+	wait_until(doorbell_blocked());
+	start_rerouting();
+}
+
+static void unblock(void)
+{
+	doorbell_block(false);
+	join(router);
+}
+
+/* Of this memory, or KVM would say EIO; and yet to be killed by itself. */
+static int mask_and_exit(void *unused)
+{
+	struct kvm_mask_irq args = { .first = GSI, .count = 1 };
+
+	ioctl(vm->fd, KVM_MASK_IRQ, &args);
+	_exit(0);
+}
+
+static int set_and_exit(void *unused)
+{
+	static u64 masked = 1;
+	struct kvm_pending_irqs args = {
+		.first = GSI,
+		.count = 1,
+		.flags = KVM_PENDING_IRQS_SET,
+		.masked = (u64)&masked,
+	};
+
+	ioctl(vm->fd, KVM_PENDING_IRQS, &args);
+	_exit(0);
+}
+
+static bool is_stuck(pid_t pid)
+{
+	char path[64], state = '?';
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
+	file = fopen(path, "r");
+	TEST_ASSERT(file, "Cannot open %s", path);
+	TEST_ASSERT_EQ(fscanf(file, "%*d (%*[^)]) %c", &state), 1);
+	fclose(file);
+	TEST_ASSERT(state != 'Z', "The call has waited for nobody");
+	return state == 'D';
+}
+
+static void kill_while(int (*fn)(void *))
+{
+	static char stack[65536] __aligned(16);
+	pid_t pid;
+	int status;
+
+	pid = clone(fn, stack + sizeof(stack), CLONE_VM | CLONE_FILES | SIGCHLD, NULL);
+	TEST_ASSERT(pid > 0, "clone() got errno %i", errno);
+	wait_until(is_stuck(pid));
+	kill(pid, SIGKILL);
+	TEST_ASSERT(waitpid(pid, &status, 0) == pid, "waitpid() got errno %i", errno);
+	TEST_ASSERT(WIFSIGNALED(status), "It was not killed, status 0x%x", status);
+}
+
+/* A level that was high before. */
+static void boot_killed_high(void)
+{
+	boot_blocked(LEVEL | MASKED);
+	kvm_irq_line(vm, GSI, 1);
+	TEST_ASSERT(pin_is_high(PIN), "The line is not the pin's");
+	kill_while(mask_and_exit);
+	TEST_ASSERT(is_masked(GSI), "It is not masked");
+}
+
+static void must_end_low(void)
+{
+	unmask(GSI);
+	TEST_ASSERT(!is_masked(GSI) && !pin_is_high(PIN), "The pin is high");
+	program_pin(PIN, VECTOR, LEVEL);
+	TEST_ASSERT_EQ(take(VECTOR), 0);
+}
+
+static void must_end_high(void)
+{
+	unmask(GSI);
+	TEST_ASSERT(!is_masked(GSI) && pin_is_high(PIN), "The pin is low");
+	program_pin(PIN, VECTOR, LEVEL);
+	TEST_ASSERT(take(VECTOR) > 0, "It does not interrupt");
+	kvm_irq_line(vm, GSI, 0);
+	TEST_ASSERT(!pin_is_high(PIN), "The pin does not go low any more");
+}
+
+FACT(goes_low, "MASK-16 a level that goes low after a killed mask is low at the unmask")
+{
+	boot_killed_high();
+	kvm_irq_line(vm, GSI, 0);
+	TEST_ASSERT(!is_pending(GSI), "It is pending");
+	unblock();
+	must_end_low();
+}
+
+FACT(goes_low_again, "MASK-16 so it is if the gsi is masked again before")
+{
+	boot_killed_high();
+	kvm_irq_line(vm, GSI, 0);
+	unblock();
+	mask(GSI);
+	TEST_ASSERT(!is_pending(GSI), "It is pending");
+	must_end_low();
+}
+
+FACT(goes_low_other, "MASK-16 so it is if another gsi is masked before that")
+{
+	boot_killed_high();
+	kvm_irq_line(vm, GSI, 0);
+	unblock();
+	mask_range(GSI - 20, 20);
+	mask(UNUSED_GSI);
+	mask(GSI);
+	TEST_ASSERT(!is_pending(GSI), "It is pending");
+	must_end_low();
+}
+
+FACT(goes_low_twice, "MASK-16 so it is if the next mask is killed as well")
+{
+	boot_killed_high();
+	kvm_irq_line(vm, GSI, 0);
+	kill_while(mask_and_exit);
+	TEST_ASSERT(!is_pending(GSI), "It is pending");
+	kill_while(set_and_exit);
+	unblock();
+	mask(GSI);
+	TEST_ASSERT(!is_pending(GSI), "It is pending");
+	must_end_low();
+}
+
+FACT(stays_high, "MASK-16 a level that stays high across a killed mask is high at the unmask")
+{
+	boot_killed_high();
+	TEST_ASSERT(is_pending(GSI), "It is not pending");
+	unblock();
+	must_end_high();
+}
+
+FACT(stays_high_again, "MASK-16 so it is if the gsi is masked again before, its pin low")
+{
+	boot_killed_high();
+	unblock();
+	mask(GSI);
+	TEST_ASSERT(is_pending(GSI) && !pin_is_high(PIN), "It is not pending, or the pin is high");
+	must_end_high();
+}
+
+FACT(unmask_blocked, "MASK-16 the unmask after a killed mask waits for nobody")
+{
+	boot_killed_high();
+	unmask(GSI);
+	TEST_ASSERT(pin_is_high(PIN), "The pin is low");
+	kvm_irq_line(vm, GSI, 0);
+	TEST_ASSERT(!pin_is_high(PIN), "The pin does not follow its line");
+	kill_while(set_and_exit);
+	kvm_irq_line(vm, GSI, 1);
+	TEST_ASSERT(is_masked(GSI) && is_pending(GSI) && !pin_is_high(PIN),
+		    "A killed set masks nothing");
+	unblock();
+	must_end_high();
+}
+
+FACT(goes_high, "MASK-16 a level that goes high after a killed mask is high at the unmask")
+{
+	boot_blocked(LEVEL | MASKED);
+	kill_while(mask_and_exit);
+	TEST_ASSERT(!is_pending(GSI), "Nothing is pending");
+	kvm_irq_line(vm, GSI, 1);
+	TEST_ASSERT(is_pending(GSI) && !pin_is_high(PIN), "It is not kept");
+	unblock();
+	mask(GSI);
+	TEST_ASSERT(is_pending(GSI), "The next mask has forgotten it");
+	must_end_high();
+}
+
+static void boot_killed_edge(void)
+{
+	boot_blocked(EDGE);
+	kill_while(mask_and_exit);
+	pulse_line(GSI);
+	TEST_ASSERT(is_pending(GSI) && !take(VECTOR), "An edge is not kept");
+}
+
+FACT(edge, "MASK-16 an edge after a killed mask is pending, and one interrupt at the unmask")
+{
+	boot_killed_edge();
+	unblock();
+	TEST_ASSERT(is_pending(GSI), "It is forgotten");
+	unmask(GSI);
+	TEST_ASSERT_EQ(take(VECTOR), 1);
+}
+
+FACT(edge_again, "MASK-16 so it is if the gsi is masked again before")
+{
+	boot_killed_edge();
+	kill_while(mask_and_exit);
+	TEST_ASSERT(is_pending(GSI), "The next mask has forgotten it");
+	unblock();
+	mask(GSI);
+	TEST_ASSERT(is_pending(GSI), "The last mask has forgotten it");
+	unmask(GSI);
+	TEST_ASSERT_EQ(take(VECTOR), 1);
+}
+
+FACT(edge_set, "MASK-14 MASK-16 a set after a killed mask takes the edge away, and brings one")
+{
+	boot_killed_edge();
+	unblock();
+	set_bits(GSI, 1, 0, 1);
+	TEST_ASSERT(!is_pending(GSI), "The set has not taken it away");
+	unmask(GSI);
+	TEST_ASSERT_EQ(take(VECTOR), 0);
+
+	kvm_irq_line(vm, GSI, 1);
+	TEST_ASSERT_EQ(take(VECTOR), 1);
+	kvm_irq_line(vm, GSI, 0);
+	set_bits(GSI, 1, 1, 1);
+	unmask(GSI);
+	TEST_ASSERT_EQ(take(VECTOR), 1);
+}
+
+FACT(edge_dropped, "MASK-14 MASK-16 a set that unmasks it waits for nobody, and drops the edge")
+{
+	boot_killed_edge();
+	set_bits(GSI, 1, 0, 0);
+	TEST_ASSERT(!is_masked(GSI) && !take(VECTOR), "It is masked, or an edge has come");
+	unblock();
+	TEST_ASSERT_EQ(take(VECTOR), 0);
+	pulse_line(GSI);
+	TEST_ASSERT_EQ(take(VECTOR), 1);
+}
+
+int main(int argc, char *argv[])
+{
+	TEST_REQUIRE(kvm_has_cap(KVM_CAP_IRQFD));
+	TEST_REQUIRE(kvm_has_cap(KVM_CAP_GSI_MASK));
+
+	return kvm_facts_run(argc, argv);
+}
