@@ -277,16 +277,18 @@ static bool gsi_get_pending(struct kvm *kvm, struct kvm_gsi_mask *mask, u32 nr)
 {
 	struct kvm_kernel_irq_routing_entry routes[KVM_NR_IRQCHIPS];
 	struct kvm_gsi noted;
+	bool pending;
 	int n;
 
-	guard(srcu)(&kvm->irq_srcu);
+	scoped_guard(srcu, &kvm->irq_srcu) {
+		n = kvm_irq_map_gsi(kvm, routes, nr);
+		noted = gsi_noted(kvm, mask, nr, routes, n);
+		if (noted.latch)
+			kvm_arch_latch_edge(routes, n, kvm);
+		pending = gsi_is_pending(kvm, &noted, routes, n);
+	}
 
-	n = kvm_irq_map_gsi(kvm, routes, nr);
-	noted = gsi_noted(kvm, mask, nr, routes, n);
-	if (noted.latch)
-		kvm_arch_latch_edge(routes, n, kvm);
-
-	return gsi_is_pending(kvm, &noted, routes, n);
+	return pending;
 }
 
 static void gsis_get(struct kvm *kvm, u32 first, u32 count,
@@ -307,10 +309,10 @@ static void gsis_get(struct kvm *kvm, u32 first, u32 count,
 
 static void gsi_add_edge(struct kvm_gsi_mask *mask, struct kvm_gsi *gsi)
 {
-	guard(spinlock_irq)(&mask->lock);
-
-	gsi->latch = true;
-	gsi->raised = true;
+	scoped_guard(spinlock_irq, &mask->lock) {
+		gsi->latch = true;
+		gsi->raised = true;
+	}
 }
 
 /* Returns whether there was one. */
@@ -318,12 +320,12 @@ static bool gsi_forget_edges(struct kvm_gsi_mask *mask, struct kvm_gsi *gsi)
 {
 	bool edge;
 
-	guard(spinlock_irq)(&mask->lock);
-
-	edge = gsi->latch || gsi->rose;
-	gsi->latch = false;
-	gsi->raised = false;
-	gsi->rose = 0;
+	scoped_guard(spinlock_irq, &mask->lock) {
+		edge = gsi->latch || gsi->rose;
+		gsi->latch = false;
+		gsi->raised = false;
+		gsi->rose = 0;
+	}
 
 	return edge;
 }
@@ -335,20 +337,19 @@ static void gsi_set_pending(struct kvm *kvm, struct kvm_gsi_mask *mask, u32 nr,
 	struct kvm_kernel_irq_routing_entry routes[KVM_NR_IRQCHIPS];
 	struct kvm_gsi *gsi = &mask->gsis[nr];
 	struct kvm_gsi noted;
+	bool was_pending;
 	int n;
 
-	guard(srcu)(&kvm->irq_srcu);
-
-	n = kvm_irq_map_gsi(kvm, routes, nr);
-	noted = gsi_noted(kvm, mask, nr, routes, n);
-	if (gsi_is_pending(kvm, &noted, routes, n) == pending)
-		return;
-
-	if (pending)
-		gsi_add_edge(mask, gsi);
-	else
-		kvm_arch_drop_edge(routes, n, kvm, nr,
-				   gsi_forget_edges(mask, gsi));
+	scoped_guard(srcu, &kvm->irq_srcu) {
+		n = kvm_irq_map_gsi(kvm, routes, nr);
+		noted = gsi_noted(kvm, mask, nr, routes, n);
+		was_pending = gsi_is_pending(kvm, &noted, routes, n);
+		if (pending && !was_pending)
+			gsi_add_edge(mask, gsi);
+		if (!pending && was_pending)
+			kvm_arch_drop_edge(routes, n, kvm, nr,
+					   gsi_forget_edges(mask, gsi));
+	}
 }
 
 /* Without @pending, what is pending stays so, or is raised where nothing is masked. */

@@ -268,7 +268,8 @@ static struct kick_traces kick_traces(bool fastpath, const struct bus *bus)
 		.pio = kvm_trace_count("kvm_pio", "pio_write at 0x500", &fast),
 		.mmio = kvm_trace_count("kvm_mmio", "gpa 0xd0000000", &fast) +
 			kvm_trace_count("kvm_fast_mmio", "gpa 0xd0000000", &fast),
-		.page_fault = kvm_trace_count("kvm_page_fault", "address 0x00000000d0000000", &fast),
+		.page_fault = kvm_trace_count("kvm_page_fault",
+					      "address 0x00000000d0000000", &fast),
 		.mmio_page_fault = kvm_trace_count("handle_mmio_page_fault", "gfn d0000", &fast),
 	};
 }
@@ -300,7 +301,7 @@ BUS_FACT(same_traces, "FAST-1 kicks leave the same traces with eventfd_fastpath 
 	}
 }
 
-FACT(same_traces_any_length, "FAST-1 so do kicks of any length, MMIO, but for the walk that is not made")
+FACT(same_traces_any_length, "FAST-1 so do kicks of any length, but for the walk that is not made")
 {
 	struct kick_traces traces;
 	int on;

@@ -276,31 +276,21 @@ static inline void get_pending(void)
 		s->pic_irr = 1;
 }
 
-/* MASK-14; whether what cannot interrupt just now gets the edge is not quite said. */
+/* MASK-14 */
 static inline void set_pending(bool pending)
 {
 	bool was_pending = is_pending();
 
 	if (!s->masked || pending == was_pending)
 		return;
-	if (pending) {
-		if (!on_pic() && !on_pin())
-			s->edge = 1;
-		else if (can_interrupt(true) || can_interrupt(false) || either_way())
-			s->edge = 1;
-		return;
-	}
-	s->edge = 0;
-	if (on_pic() && !setup->pic_level)
+	s->edge = pending;
+	if (!pending && on_pic() && !setup->pic_level)
 		s->pic_irr = 0;
 }
 
-/* An edge that is not pending, since no pin can interrupt, may stay or go. */
 static inline void set_unmasked(void)
 {
 	set_pending(false);
-	if (s->masked && s->edge && either_way())
-		s->edge = 0;
 	unmask_gsi();
 }
 
