@@ -159,7 +159,7 @@ svm) start_svm ;;
 esac
 
 # A guest that has panicked or said goodbye gets some seconds to leave.
-grace=10
+grace=60
 while kill -0 "$!" 2>/dev/null; do
 	sleep 0.5
 	if grep -qE 'end Kernel panic|guest: (exit|error)' "$klog"; then

@@ -22,6 +22,7 @@
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
 #include <linux/kvm_host.h>
+#include <asm/svm.h>
 
 #include "kvm_cache_regs.h"
 #include "lapic.h"
@@ -80,11 +81,20 @@ bool kvm_is_local_apic(struct kvm_vcpu *vcpu, gpa_t gpa)
 }
 EXPORT_SYMBOL_GPL(kvm_is_local_apic);
 
-/*
- * A store of which only the address is known.  On SVM it comes with the error code of
- * a page fault, which is traced as such before anything else is; on VMX with 0.
- */
-fastpath_t handle_fastpath_mmio(struct kvm_vcpu *vcpu, gpa_t gpa, u64 error_code)
+/* On SVM it is a page fault, which is traced as such before anything else is. */
+static noinline void fastpath_trace_fault(struct kvm_vcpu *vcpu, gpa_t gpa)
+{
+	u32 reason, intr_info, intr_error_code;
+	u64 info1, info2;
+
+	kvm_x86_call(get_exit_info)(vcpu, &reason, &info1, &info2, &intr_info,
+				    &intr_error_code);
+	if (reason == SVM_EXIT_NPF)
+		trace_kvm_page_fault(vcpu, gpa, info1);
+}
+
+/* A store of which only the address is known. */
+fastpath_t handle_fastpath_mmio(struct kvm_vcpu *vcpu, gpa_t gpa)
 {
 	fastpath_t ret = EXIT_FASTPATH_NONE;
 
@@ -94,8 +104,8 @@ fastpath_t handle_fastpath_mmio(struct kvm_vcpu *vcpu, gpa_t gpa, u64 error_code
 
 	kvm_vcpu_srcu_read_lock(vcpu);
 	if (!kvm_io_bus_write(vcpu, KVM_FAST_MMIO_BUS, gpa, 0, NULL)) {
-		if (error_code)
-			trace_kvm_page_fault(vcpu, gpa, error_code);
+		if (trace_kvm_page_fault_enabled())
+			fastpath_trace_fault(vcpu, gpa);
 		trace_kvm_fast_mmio(gpa);
 		ret = fastpath_skip(vcpu);
 	}
