@@ -120,8 +120,8 @@ static bool lower_pins(struct kvm_kernel_irq_routing_entry *routes, int nr,
 
 /*
  * What the PIC has latched of an edge, and no vCPU has taken yet, outlives the level:
- * it waits in the PIC, see kvm_pic_update_held().  The IOAPIC has none but what the guest keeps
- * masked there, and loses it with the level.
+ * it waits in the PIC, see kvm_pic_update_held().  The IOAPIC has none but what the
+ * guest keeps masked there, and loses it with the level.
  */
 unsigned long kvm_arch_hold_pins(struct kvm_kernel_irq_routing_entry *routes,
 				 int nr, struct kvm *kvm, u32 gsi)
