@@ -12,10 +12,10 @@ struct kvm_io_device;
  * @read: fill @val with @len bytes read at @addr
  * @write: take the @len bytes at @val, written at @addr.  @val need not be
  *	aligned, and is NULL on KVM_FAST_MMIO_BUS, where @len is 0.
- * @destructor: free the device.  Called once, when the device has left the bus
- *	or the VM dies: for a range after its last access, while a doorbell may
- *	still be found by an access that has come before.  Optional for a range:
- *	without it the device belongs to whoever registered it.
+ * @destructor: free the device.  Called once: for a range after its last access,
+ *	when it has left the bus or the VM dies.  Optional there: without it the
+ *	device belongs to whoever registered it.  For a doorbell when the VM dies;
+ *	the bus frees its memory, this what it refers to.
  *
  * An access that the device takes returns 0; any other value passes it on to
  * the next device at that address, and from the last one to userspace.  A

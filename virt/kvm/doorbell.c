@@ -19,9 +19,11 @@
  *
  * Locks:    kvm_doorbells.lock guards all changes.  Nothing is waited for.
  *
- * Life:     Sites belong to this file: the first doorbell at an address brings
- *           one, the last takes it away, RCU frees it.  Doorbells belong to who
- *           adds them, see ioeventfd_deassign().
+ * Life:     A doorbell that has been added is freed here, by RCU or with the VM,
+ *           as the beginning of what kmalloc() has given.  The first doorbell at
+ *           an address has the site in it, the last one takes it away: a doorbell
+ *           that is deleted before others at its address stays as their site, and
+ *           goes with the last of them.
  *
  * Races:    A site whose last doorbell goes leaves the hash before the next
  *           doorbell at that address, under the same lock, brings a new one.
@@ -111,39 +113,32 @@ static void io_filter_add(struct kvm_doorbells *doorbells, u32 bus, gpa_t addr)
 }
 
 static struct kvm_io_site *io_site_create(struct kvm_doorbells *doorbells,
-					  u32 bus, gpa_t addr)
+					  struct kvm_doorbell *doorbell)
 {
-	struct kvm_io_site *site = kzalloc(sizeof(*site), GFP_KERNEL_ACCOUNT);
-	int r;
-
-	if (!site)
-		return ERR_PTR(-ENOMEM);
+	struct kvm_io_site *site = &doorbell->site;
+	gpa_t addr = doorbell->entry.key.addr;
+	u32 bus = doorbell->entry.key.bus;
 
 	site->entry.key.addr = addr;
 	site->entry.key.bus = bus;
 	/* Should this fail, the bit stays for nothing, until the last site goes. */
 	io_filter_add(doorbells, bus, addr);
-	r = rhashtable_insert_fast(&doorbells->hash, &site->entry.node,
-				   doorbell_params);
-	if (r) {
-		kfree(site);
+	if (rhashtable_insert_fast(&doorbells->hash, &site->entry.node,
+				   doorbell_params))
 		return ERR_PTR(-ENOMEM);
-	}
 	doorbells->nr_sites[bus]++;
 
 	return site;
 }
 
 /*
- * A site without doorbells goes; it may still be read until RCU says not.  As
- * addresses share the bits of the filter, none is cleared before all can be.
+ * It may still be read until RCU says not.  As addresses share the bits of the
+ * filter, none is cleared before all can be.
  */
-static void io_site_put(struct kvm_doorbells *doorbells, struct kvm_io_site *site)
+static void io_site_remove(struct kvm_doorbells *doorbells,
+			   struct kvm_io_site *site)
 {
 	u32 bus = site->entry.key.bus;
-
-	if (site->nr)
-		return;
 
 	rhashtable_remove_fast(&doorbells->hash, &site->entry.node,
 			       doorbell_params);
@@ -153,7 +148,6 @@ static void io_site_put(struct kvm_doorbells *doorbells, struct kvm_io_site *sit
 			bitmap_zero(doorbells->filter[KVM_FAST_MMIO_BUS],
 				    KVM_DOORBELL_FILTER_SIZE);
 	}
-	kfree_rcu(site, rcu);
 }
 
 /* Make the doorbell visible: nothing can fail after this has succeeded. */
@@ -182,6 +176,7 @@ static int doorbell_publish(struct kvm_doorbells *doorbells,
 	return 0;
 }
 
+/* What has not been added may have been seen all the same: RCU must free it. */
 int kvm_doorbell_add(struct kvm_doorbells *doorbells,
 		     struct kvm_doorbell *doorbell)
 {
@@ -193,13 +188,15 @@ int kvm_doorbell_add(struct kvm_doorbells *doorbells,
 	if (site && doorbell_collides(doorbells, site, doorbell, slot))
 		return -EEXIST;
 	if (!site)
-		site = io_site_create(doorbells, key->bus, key->addr);
+		site = io_site_create(doorbells, doorbell);
 	if (IS_ERR(site))
 		return PTR_ERR(site);
 
 	r = doorbell_publish(doorbells, site, doorbell, slot);
-	if (r)
-		io_site_put(doorbells, site);
+	if (!r)
+		list_add_tail(&doorbell->link, &doorbells->all);
+	else if (!site->nr)
+		io_site_remove(doorbells, site);
 
 	return r;
 }
@@ -226,10 +223,15 @@ struct kvm_doorbell *kvm_doorbell_find(struct kvm_doorbells *doorbells,
 	return site ? site_wildcard(doorbells, site, slot) : NULL;
 }
 
+static void doorbell_free(struct kvm_doorbell *doorbell)
+{
+	list_del(&doorbell->link);
+	kfree_rcu(doorbell, rcu);
+}
+
 /*
  * Unlink a doorbell, without memory and without waiting.  Accesses that have
- * found it already may still call its write op: the caller makes that refuse,
- * and frees the doorbell by RCU.
+ * found it already may still call its write op: the caller has made that refuse.
  */
 void kvm_doorbell_del(struct kvm_doorbells *doorbells,
 		      struct kvm_doorbell *doorbell)
@@ -237,10 +239,12 @@ void kvm_doorbell_del(struct kvm_doorbells *doorbells,
 	struct kvm_io_key *key = &doorbell->entry.key;
 	int slot = doorbell_slot(key->len);
 	struct kvm_io_site *site;
+	struct kvm_doorbell *host;
 
 	lockdep_assert_held(&doorbells->lock);
 
 	site = io_site_of(doorbells, key);
+	host = container_of(site, struct kvm_doorbell, site);
 	if (doorbell->wildcard) {
 		RCU_INIT_POINTER(site->wildcard[slot], NULL);
 	} else {
@@ -249,41 +253,40 @@ void kvm_doorbell_del(struct kvm_doorbells *doorbells,
 				       doorbell_params);
 	}
 	site->nr--;
-	io_site_put(doorbells, site);
-}
 
-static void io_entry_destroy(void *obj, void *unused)
-{
-	struct kvm_io_entry *entry = obj;
-	struct kvm_doorbell *doorbell;
-	struct kvm_io_site *site;
-	int slot;
-
-	if (entry->key.len) {
-		doorbell = container_of(entry, struct kvm_doorbell, entry);
-		doorbell->dev.ops->destructor(&doorbell->dev);
-		return;
+	if (doorbell != host)
+		doorbell_free(doorbell);
+	if (!site->nr) {
+		io_site_remove(doorbells, site);
+		doorbell_free(host);
 	}
-
-	site = container_of(entry, struct kvm_io_site, entry);
-	for (slot = 0; slot < KVM_DOORBELL_SLOTS; slot++) {
-		doorbell = rcu_dereference_protected(site->wildcard[slot], true);
-		if (doorbell)
-			doorbell->dev.ops->destructor(&doorbell->dev);
-	}
-	kfree(site);
 }
 
 int kvm_doorbells_init(struct kvm_doorbells *doorbells)
 {
 	mutex_init(&doorbells->lock);
+	INIT_LIST_HEAD(&doorbells->all);
 
 	return rhashtable_init(&doorbells->hash, &doorbell_params);
 }
 
-/* Nobody looks any more: what is left goes at once. */
+/* Nobody looks any more: what is left goes at once, and in batches, as they may be many. */
 void kvm_doorbells_destroy(struct kvm_doorbells *doorbells)
 {
-	rhashtable_free_and_destroy(&doorbells->hash, io_entry_destroy, NULL);
+	struct kvm_doorbell *doorbell, *next;
+	void *batch[32];
+	unsigned int nr = 0;
+
+	list_for_each_entry_safe(doorbell, next, &doorbells->all, link) {
+		doorbell->dev.ops->destructor(&doorbell->dev);
+		batch[nr++] = doorbell;
+		if (nr == ARRAY_SIZE(batch)) {
+			kfree_bulk(nr, batch);
+			nr = 0;
+			cond_resched();
+		}
+	}
+	kfree_bulk(nr, batch);
+	rhashtable_destroy(&doorbells->hash);
 	mutex_destroy(&doorbells->lock);
 }

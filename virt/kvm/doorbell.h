@@ -9,6 +9,7 @@
 #include <linux/bitmap.h>
 #include <linux/hash.h>
 #include <linux/kvm_host.h>
+#include <linux/list.h>
 #include <linux/log2.h>
 #include <linux/mutex.h>
 #include <linux/nospec.h>
@@ -41,23 +42,7 @@ struct kvm_io_entry {
 	struct kvm_io_key key;
 };
 
-/**
- * struct kvm_doorbell - a device that answers writes at exactly one address
- * @dev: the device; its write op rings, and says -EOPNOTSUPP once the doorbell
- *	has been taken away
- * @entry: address, bus, length (0: any) and datamatch; in the hash only if
- *	there is a datamatch, else the site points here
- * @seq: age, see struct kvm_io_bus
- * @wildcard: any value rings
- * @covered: an older range with a lower start may hold the address and go first
- */
-struct kvm_doorbell {
-	struct kvm_io_device dev;
-	struct kvm_io_entry entry;
-	u64 seq;
-	bool wildcard;
-	bool covered;
-};
+struct kvm_doorbell;
 
 /* Lengths 0 (any), 1, 2, 4 and 8. */
 #define KVM_DOORBELL_SLOTS 5
@@ -68,14 +53,38 @@ struct kvm_doorbell {
  * @wildcard: the doorbell that any value rings, per length
  * @nr_match: how many doorbells with a datamatch, per length
  * @nr: how many doorbells in all; the site goes with the last one
- * @rcu: frees the site
  */
 struct kvm_io_site {
 	struct kvm_io_entry entry;
 	struct kvm_doorbell __rcu *wildcard[KVM_DOORBELL_SLOTS];
 	unsigned int nr_match[KVM_DOORBELL_SLOTS];
 	unsigned int nr;
-	struct rcu_head rcu;
+};
+
+/**
+ * struct kvm_doorbell - a device that answers writes at exactly one address
+ * @dev: the device; its write op rings, and says -EOPNOTSUPP once the doorbell
+ *	has been taken away
+ * @entry: address, bus, length (0: any) and datamatch; in the hash only if
+ *	there is a datamatch, else the site points here
+ * @site: that of its address, if it was the first there
+ * @seq: age, see struct kvm_io_bus
+ * @wildcard: any value rings
+ * @covered: an older range with a lower start may hold the address and go first
+ * @link: link in kvm_doorbells.all
+ * @rcu: frees the object that this is the beginning of, by kfree()
+ */
+struct kvm_doorbell {
+	struct kvm_io_device dev;
+	struct kvm_io_entry entry;
+	struct kvm_io_site site;
+	u64 seq;
+	bool wildcard;
+	bool covered;
+	union {
+		struct list_head link;
+		struct rcu_head rcu;
+	};
 };
 
 #define KVM_DOORBELL_FILTER_BITS	10
@@ -85,6 +94,7 @@ struct kvm_io_site {
  * struct kvm_doorbells - the doorbells of a VM
  * @lock: guards all changes
  * @hash: doorbells and sites, by key
+ * @all: doorbells, and those that are only the site of others any more
  * @filter: per bus, a bit for each hash of an address that a doorbell may have,
  *	on the fast bus one that takes any length; read without the lock
  * @nr_sites: how many sites, per bus
@@ -92,6 +102,7 @@ struct kvm_io_site {
 struct kvm_doorbells {
 	struct mutex lock;
 	struct rhashtable hash;
+	struct list_head all;
 	DECLARE_BITMAP(filter[KVM_NR_BUSES], KVM_DOORBELL_FILTER_SIZE);
 	unsigned int nr_sites[KVM_NR_BUSES];
 };

@@ -34,6 +34,7 @@
 #include <linux/cleanup.h>
 #include <linux/eventfd.h>
 #include <linux/file.h>
+#include <linux/hash.h>
 #include <linux/kvm_irqfd.h>
 #include <linux/poll.h>
 #include <linux/rhashtable.h>
@@ -44,15 +45,22 @@
 
 #include "kvm_irq.h"
 
-static struct workqueue_struct *irqfd_hup_wq;
-
 /* All irqfds of the host, by eventfd.  Read under RCU. */
 static struct rhashtable irqfd_reservations;
+
+/* Where an eventfd is says little in its lowest bits. */
+static u32 reservation_hash(const void *data, u32 unused, u32 seed)
+{
+	const unsigned long *eventfd = data;
+
+	return hash_64(*eventfd ^ seed, 32);
+}
 
 static const struct rhashtable_params reservation_params = {
 	.key_len = sizeof_field(struct kvm_kernel_irqfd, eventfd),
 	.key_offset = offsetof(struct kvm_kernel_irqfd, eventfd),
 	.head_offset = offsetof(struct kvm_kernel_irqfd, reservation),
+	.hashfn = reservation_hash,
 	.automatic_shrinking = true,
 };
 
@@ -76,15 +84,16 @@ static bool irqfd_is_claimable(struct kvm_kernel_irqfd *irqfd)
 static void irqfd_hangup(struct kvm_kernel_irqfd *irqfd)
 {
 	struct kvm *kvm = irqfd->kvm;
-	unsigned long flags;
 
-	spin_lock_irqsave(&kvm->irqfds.lock, flags);
-	if (irqfd_is_claimable(irqfd)) {
-		irqfd->state = KVM_IRQFD_RETIRED;
-		list_move_tail(&irqfd->link, &kvm->irqfds.hung_up);
-		queue_work(irqfd_hup_wq, &kvm->irqfds.hup_work);
-	}
-	spin_unlock_irqrestore(&kvm->irqfds.lock, flags);
+	lockdep_assert_irqs_disabled();
+
+	guard(spinlock)(&kvm->irqfds.lock);
+
+	if (!irqfd_is_claimable(irqfd))
+		return;
+	irqfd->state = KVM_IRQFD_RETIRED;
+	list_move_tail(&irqfd->link, &kvm->irqfds.hung_up);
+	queue_work(system_long_wq, &kvm->irqfds.hup_work);
 }
 
 /*
@@ -441,23 +450,12 @@ void kvm_irqfd_release(struct kvm *kvm)
 
 int kvm_irqfd_init(void)
 {
-	int r;
-
-	irqfd_hup_wq = alloc_workqueue("kvm-irqfd-hup", WQ_UNBOUND, 0);
-	if (!irqfd_hup_wq)
-		return -ENOMEM;
-
-	r = rhashtable_init(&irqfd_reservations, &reservation_params);
-	if (r)
-		destroy_workqueue(irqfd_hup_wq);
-
-	return r;
+	return rhashtable_init(&irqfd_reservations, &reservation_params);
 }
 
 /* All VMs are gone, and each has waited for its irqfds. */
 void kvm_irqfd_exit(void)
 {
-	destroy_workqueue(irqfd_hup_wq);
 	rhashtable_destroy(&irqfd_reservations);
 }
 

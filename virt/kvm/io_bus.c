@@ -196,7 +196,7 @@ static noinline int io_bus_ring_covered(struct kvm_vcpu *vcpu, u32 bus,
 {
 	struct kvm_io_walk walk;
 
-	kvm_io_walk_init(&walk, addr, len, true);
+	kvm_io_walk_init(&walk, addr, len);
 	/* A range starts below, so that addr is not 0. */
 	walk.top = addr - 1;
 	walk.limit = seq;
@@ -222,7 +222,7 @@ static noinline int io_bus_write(struct kvm_vcpu *vcpu, u32 bus, gpa_t addr,
 			return 0;
 	}
 
-	kvm_io_walk_init(&walk, addr, len, true);
+	kvm_io_walk_init(&walk, addr, len);
 
 	return io_ranges_write(vcpu, bus, &walk, addr, len, val);
 }
@@ -259,7 +259,7 @@ int kvm_io_bus_read(struct kvm_vcpu *vcpu, enum kvm_bus bus_idx, gpa_t addr,
 
 	io_bus_assert_held(vcpu->kvm);
 
-	kvm_io_walk_init(&walk, addr, len, false);
+	kvm_io_walk_init(&walk, addr, len);
 	do {
 		nr = io_ranges_gather(vcpu->kvm, bus_idx, &walk);
 		for (i = 0; i < nr; i++) {
@@ -276,12 +276,20 @@ struct kvm_io_device *kvm_io_bus_get_dev(struct kvm *kvm, enum kvm_bus bus_idx,
 					 gpa_t addr)
 {
 	struct kvm_io_walk walk;
+	unsigned int i, nr;
 
 	io_bus_assert_held(kvm);
 
-	kvm_io_walk_init(&walk, addr, 1, true);
+	kvm_io_walk_init(&walk, addr, 1);
+	do {
+		nr = io_ranges_gather(kvm, bus_idx, &walk);
+		for (i = 0; i < nr; i++) {
+			if (walk.dev[i]->ops->write)
+				return walk.dev[i];
+		}
+	} while (nr == KVM_IO_WALK_STEP);
 
-	return io_ranges_gather(kvm, bus_idx, &walk) ? walk.dev[0] : NULL;
+	return NULL;
 }
 EXPORT_SYMBOL_GPL(kvm_io_bus_get_dev);
 
@@ -371,6 +379,7 @@ static bool io_bus_remove(struct kvm_io_bus *io, u32 bus,
 		if (range->gone || !is_wanted(range->dev, arg))
 			continue;
 		WRITE_ONCE(range->gone, true);
+		ranges->nr_gone++;
 		io->nr_ranges[bus]--;
 		any = true;
 	}

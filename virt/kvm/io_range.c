@@ -50,21 +50,13 @@ static unsigned int io_ranges_search(struct kvm_io_ranges *ranges, gpa_t addr,
 	return low;
 }
 
-static bool io_range_takes(const struct kvm_io_range *range, bool is_write)
-{
-	const struct kvm_io_device_ops *ops = range->dev->ops;
-
-	return is_write ? !!ops->write : !!ops->read;
-}
-
 /* The range after the one that was gathered last, of the same cluster or not. */
 static struct kvm_io_range *io_walk_start(struct kvm_io_ranges *ranges,
 					  const struct kvm_io_walk *walk)
 {
-	unsigned int i = walk->pos;
-
-	if (i < ranges->nr && ranges->range[i].seq == walk->seq)
-		return ranges->range + i + 1;
+	if (walk->seq && walk->pos < ranges->nr &&
+	    ranges->range[walk->pos].seq == walk->seq)
+		return ranges->range + walk->pos + 1;
 
 	return ranges->range + io_ranges_search(ranges, walk->first, walk->seq);
 }
@@ -84,8 +76,7 @@ static struct kvm_io_range *io_walk_end(struct kvm_io_ranges *ranges,
 }
 
 /*
- * Gather the next younger devices that hold all of the access and can do something
- * with it.  If they are as many as there is room for, there may be more.  The walk
+ * Gather the next younger devices that hold all of the access.  If they are as many as there is room for, there may be more.  The walk
  * may be left for as long as it takes them to decline, and go on in another array:
  * a range is known by its age, and if it is no more where it was, its place is
  * searched.  So an access that all decline looks at each once.
@@ -95,7 +86,6 @@ unsigned int kvm_io_ranges_gather(struct kvm_io_ranges *ranges,
 {
 	gpa_t top = walk->top, last = walk->last;
 	struct kvm_io_range *range, *end;
-	bool is_write = walk->is_write;
 	unsigned int nr = 0;
 
 	if (!ranges || last < walk->first)
@@ -104,7 +94,7 @@ unsigned int kvm_io_ranges_gather(struct kvm_io_ranges *ranges,
 	range = io_walk_start(ranges, walk);
 	for (end = io_walk_end(ranges, walk, range); range < end; range++) {
 		if (range->first > top || range->last < last ||
-		    READ_ONCE(range->gone) || !io_range_takes(range, is_write))
+		    READ_ONCE(range->gone))
 			continue;
 		walk->dev[nr++] = range->dev;
 		if (nr == KVM_IO_WALK_STEP) {
@@ -217,7 +207,14 @@ static void io_clusters_take(struct kvm_io_ranges *ranges,
 			     struct kvm_io_ranges *old, unsigned int start,
 			     unsigned int end)
 {
-	unsigned int next, nr;
+	unsigned int next, nr = end - start;
+
+	if (nr && !old->nr_gone) {
+		ranges->nr += nr;
+		memcpy(&ranges->range[ranges->nr - nr], &old->range[start],
+		       nr * sizeof(*old->range));
+		return;
+	}
 
 	for (; start < end; start = next) {
 		nr = ranges->nr;
@@ -268,6 +265,7 @@ struct kvm_io_ranges *kvm_io_ranges_with(struct kvm_io_ranges *old,
 	if (!ranges)
 		return NULL;
 	ranges->nr = 0;
+	ranges->nr_gone = 0;
 
 	start = old ? io_ranges_search(old, new->first, 0) : 0;
 	for (end = start; end < nr && old->range[end].lowest <= new->last;)

@@ -42,11 +42,13 @@ struct kvm_io_range {
  * struct kvm_io_ranges - the ranges of one bus, by cluster and therein by age
  * @rcu: frees the array once a copy with one more has replaced it
  * @nr: how many ranges follow, those that are gone included
+ * @nr_gone: how many of them are
  * @range: the ranges
  */
 struct kvm_io_ranges {
 	struct rcu_head rcu;
 	unsigned int nr;
+	unsigned int nr_gone;
 	struct kvm_io_range range[] __counted_by(nr);
 };
 
@@ -55,17 +57,15 @@ struct kvm_io_ranges {
 
 /**
  * struct kvm_io_walk - the ranges that an access is offered to, by age
- * @is_write: those that take writes, else those that take reads
  * @top: where they start, at most
  * @first: lowest address of the access
  * @last: highest address of the access
  * @limit: all are older than this
  * @seq: age of the range gathered last, or 0
- * @pos: where that was
+ * @pos: where that was, unless @seq is 0
  * @dev: what was gathered last
  */
 struct kvm_io_walk {
-	bool is_write;
 	gpa_t top;
 	gpa_t first;
 	gpa_t last;
@@ -77,15 +77,13 @@ struct kvm_io_walk {
 
 /* No range holds an access of no bytes, or one that wraps. */
 static inline void kvm_io_walk_init(struct kvm_io_walk *walk, gpa_t addr,
-				    int len, bool is_write)
+				    int len)
 {
-	walk->is_write = is_write;
 	walk->top = addr;
 	walk->first = len > 0 ? addr : 1;
 	walk->last = len > 0 ? addr + len - 1 : 0;
 	walk->limit = U64_MAX;
 	walk->seq = 0;
-	walk->pos = 0;
 }
 
 unsigned int kvm_io_ranges_gather(struct kvm_io_ranges *ranges,

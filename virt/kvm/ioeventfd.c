@@ -14,8 +14,8 @@
  * Life:     An ioeventfd lives until it is deassigned or the last reference to
  *           the VM goes; closing the eventfd does not end it.  After
  *           ioeventfd_silence() a deassigned one rings no more, even for a vCPU
- *           that has found it already; RCU frees it.  Nobody waits.  With the VM
- *           it goes at once, in ioeventfd_destructor(): there are no vCPUs.
+ *           that has found it already; kvm_doorbell_del() has RCU free it.
+ *           Nobody waits.  With the VM it goes at once: there are no vCPUs.
  *
  * Races:    deassign against a kick at ioeventfd_write().
  */
@@ -31,17 +31,17 @@
 
 /**
  * struct ioeventfd - a guest write that signals an eventfd
- * @doorbell: where and what to write
+ * @doorbell: where and what to write; the first member, see there
  * @lock: guards @eventfd
  * @eventfd: what to signal, NULL once deassigned
- * @rcu: frees the ioeventfd
  */
 struct ioeventfd {
 	struct kvm_doorbell doorbell;
 	spinlock_t lock;
 	struct eventfd_ctx *eventfd;
-	struct rcu_head rcu;
 };
+
+static_assert(offsetof(struct ioeventfd, doorbell) == 0);
 
 static struct ioeventfd *to_ioeventfd(struct kvm_io_device *dev)
 {
@@ -55,9 +55,9 @@ static struct ioeventfd *to_ioeventfd(struct kvm_io_device *dev)
  *     kick                               deassign
  *     ----                               --------
  *     finds the ioeventfd
- *                                        unlinks it
  *                                        lock, eventfd = NULL, unlock
- *                                        puts the eventfd, returns
+ *                                        puts the eventfd
+ *                                        unlinks the ioeventfd, returns
  *     lock, sees NULL, unlock
  *     passes the write on
  *
@@ -92,13 +92,13 @@ static void ioeventfd_silence(struct ioeventfd *p)
 	eventfd_ctx_put(eventfd);
 }
 
-/* Nobody finds it any more, or has ever found it. */
+/* Nobody finds it any more.  One that is a site only has no eventfd. */
 static void ioeventfd_destructor(struct kvm_io_device *this)
 {
 	struct ioeventfd *p = to_ioeventfd(this);
 
-	eventfd_ctx_put(p->eventfd);
-	kfree(p);
+	if (p->eventfd)
+		eventfd_ctx_put(p->eventfd);
 }
 
 static const struct kvm_io_device_ops ioeventfd_ops = {
@@ -183,8 +183,10 @@ static int ioeventfd_assign(struct kvm *kvm, struct kvm_ioeventfd *args)
 	kvm_iodevice_init(&p->doorbell.dev, &ioeventfd_ops);
 
 	r = kvm_io_bus_add_doorbell(kvm, &p->doorbell);
-	if (r)
-		ioeventfd_destructor(&p->doorbell.dev);
+	if (r) {
+		eventfd_ctx_put(eventfd);
+		kfree_rcu(p, doorbell.rcu);
+	}
 
 	return r;
 }
@@ -207,9 +209,8 @@ static int ioeventfd_deassign(struct kvm *kvm, struct kvm_ioeventfd *args)
 					     ioeventfd_is_wildcard(args));
 		p = doorbell ? to_ioeventfd(&doorbell->dev) : NULL;
 		if (p && p->eventfd == eventfd) {
-			kvm_doorbell_del(doorbells, doorbell);
 			ioeventfd_silence(p);
-			kfree_rcu(p, rcu);
+			kvm_doorbell_del(doorbells, doorbell);
 			r = 0;
 		}
 	}

@@ -184,14 +184,15 @@ static int irqfd_inject_unmasked(struct kvm_kernel_irqfd *irqfd,
  */
 void kvm_irqfd_inject(struct kvm_kernel_irqfd *irqfd)
 {
+	struct kvm *kvm = irqfd->kvm;
 	struct kvm_gsi_mask *mask;
-	int r;
+	int r, idx;
 
-	scoped_guard(srcu, &irqfd->kvm->irq_srcu) {
-		mask = kvm_gsi_mask(irqfd->kvm);
-		r = likely(!mask) ? irqfd_inject_inatomic(irqfd) :
-				    irqfd_inject_unmasked(irqfd, mask);
-	}
+	idx = srcu_read_lock(&kvm->irq_srcu);
+	mask = kvm_gsi_mask(kvm);
+	r = likely(!mask) ? irqfd_inject_inatomic(irqfd) :
+			    irqfd_inject_unmasked(irqfd, mask);
+	srcu_read_unlock(&kvm->irq_srcu, idx);
 
 	if (r == -EWOULDBLOCK)
 		schedule_work(&irqfd->inject);

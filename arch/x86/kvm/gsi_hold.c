@@ -70,6 +70,9 @@ static int nr_latched(struct kvm_kernel_irq_routing_entry *routes, int nr,
 /* Who holds the pin up, by source id. */
 static unsigned long *pin_state(struct kvm_kernel_irq_routing_entry *e, struct kvm *kvm)
 {
+	lockdep_assert_held(&kvm->arch.vpic->lock);
+	lockdep_assert_held(&kvm->arch.vioapic->lock);
+
 	return is_pic_pin(e) ? &kvm->arch.vpic->irq_states[e->irqchip.pin] :
 			       &kvm->arch.vioapic->irq_states[e->irqchip.pin];
 }
