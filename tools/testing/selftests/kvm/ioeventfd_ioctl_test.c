@@ -312,6 +312,73 @@ BUS_FACT(last_goes, "IOEV-8 the others ring on until the last one goes, and agai
 	}
 }
 
+/* Four doorbells at one address, and what rings each. */
+static const struct key at_one[] = { ANY(1), ANY(2), EXACT(4, 1), EXACT(4, 2) };
+
+#define NR_AT_ONE	ARRAY_SIZE(at_one)
+
+static void add_at_one(const struct bus *bus, int *fds, int i)
+{
+	fds[i] = eventfd_new();
+	TEST_ASSERT(!try(bus, fds[i], at_one[i], 0), "No doorbell %d, errno: %i", i, errno);
+}
+
+static void remove_at_one(const struct bus *bus, int *fds, int i)
+{
+	TEST_ASSERT(!try(bus, fds[i], at_one[i], DEASSIGN), "Doorbell %d, errno: %i", i, errno);
+	close(fds[i]);
+	fds[i] = -1;
+}
+
+static void check_at_one(const struct bus *bus, int *fds)
+{
+	int i;
+
+	for (i = 0; i < NR_AT_ONE; i++) {
+		struct guest_access write = bus_write(bus, 0, at_one[i].len, at_one[i].value);
+
+		if (fds[i] < 0)
+			must_exit(write);
+		else
+			must_ring(fds[i], write);
+	}
+}
+
+/* The one that is @nth of those that are left. */
+static int left_at_one(const int *fds, int nth)
+{
+	int i;
+
+	for (i = 0; fds[i] < 0 || nth--; i++)
+		;
+	return i;
+}
+
+BUS_FACT(any_order, "IOEV-8 at one address the others ring on, in whatever order they go")
+{
+	int fds[NR_AT_ONE], order, rest, left, i;
+
+	for (order = 0; order < 24; order++) {
+		for (i = 0; i < NR_AT_ONE; i++)
+			add_at_one(bus, fds, i);
+		for (rest = order, left = NR_AT_ONE; left; rest /= left--) {
+			i = left_at_one(fds, rest % left);
+			remove_at_one(bus, fds, i);
+			check_at_one(bus, fds);
+			/* One that comes back finds the others. */
+			add_at_one(bus, fds, i);
+			check_at_one(bus, fds);
+			remove_at_one(bus, fds, i);
+		}
+		check_at_one(bus, fds);
+	}
+	/* What the first leaves behind goes with the VM. */
+	add_at_one(bus, fds, 0);
+	add_at_one(bus, fds, 2);
+	remove_at_one(bus, fds, 0);
+	check_at_one(bus, fds);
+}
+
 FACT(deassign_unchecked, "IOEV-8 deassign checks neither the length, the range nor unknown flags")
 {
 	int fd;
