@@ -277,6 +277,8 @@ void kvm_doorbells_destroy(struct kvm_doorbells *doorbells)
 	void *batch[32];
 	unsigned int nr = 0;
 
+	/* Without its entries, but with its work, which may be moving them. */
+	rhashtable_destroy(&doorbells->hash);
 	list_for_each_entry_safe(doorbell, next, &doorbells->all, link) {
 		doorbell->dev.ops->destructor(&doorbell->dev);
 		batch[nr++] = doorbell;
@@ -287,6 +289,5 @@ void kvm_doorbells_destroy(struct kvm_doorbells *doorbells)
 		}
 	}
 	kfree_bulk(nr, batch);
-	rhashtable_destroy(&doorbells->hash);
 	mutex_destroy(&doorbells->lock);
 }

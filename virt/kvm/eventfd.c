@@ -79,13 +79,12 @@ static bool irqfd_is_claimable(struct kvm_kernel_irqfd *irqfd)
 
 /*
  * The last reference to the eventfd's file goes.  Taking the irqfd off the wait
- * queue has to wait until the caller has dropped wqh.lock.
+ * queue has to wait until the caller has dropped wqh.lock, with which interrupts
+ * are off.
  */
 static void irqfd_hangup(struct kvm_kernel_irqfd *irqfd)
 {
 	struct kvm *kvm = irqfd->kvm;
-
-	lockdep_assert_irqs_disabled();
 
 	guard(spinlock)(&kvm->irqfds.lock);
 

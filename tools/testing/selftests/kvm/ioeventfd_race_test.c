@@ -657,6 +657,22 @@ BUS_FACT(bell_release, "IOEV-11 a doorbell as it is when the VM is closed stays 
 	tell(outcomes);
 }
 
+/* A work item moves the doorbells of a table that grows. */
+FACT(grow_release, "LIFE-1 a VM may end while its table of doorbells grows")
+{
+	int i, j;
+
+	seed_thread(0);
+	fd = eventfd_new();
+	for (i = 0; i < 300; i++) {
+		vm = vm_create_barebones();
+		for (j = 40 + random_below(400); j; j--)
+			ioeventfd_assign(vm, fd, MMIO_GPA + 8 * j, 4, 0);
+		jitter();
+		kvm_vm_free(vm);
+	}
+}
+
 int main(int argc, char *argv[])
 {
 	TEST_REQUIRE(kvm_has_cap(KVM_CAP_IOEVENTFD));
