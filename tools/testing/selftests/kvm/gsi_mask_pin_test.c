@@ -61,6 +61,11 @@ FACT(irqchip_set, "MASK-8 KVM_SET_IRQCHIP raises a masked pin if it says so, and
 	vm_ioctl(vm, KVM_SET_IRQCHIP, &chip);
 	TEST_ASSERT(take(VECTOR) > 0, "It does not interrupt");
 	TEST_ASSERT(is_masked(IOAPIC_GSI) && is_pending(IOAPIC_GSI), "It is forgotten");
+
+	/* Nobody holds that pin up, and only this lowers it. */
+	chip.chip.ioapic.irr &= ~BIT(IOAPIC_GSI);
+	vm_ioctl(vm, KVM_SET_IRQCHIP, &chip);
+	take_irqs();
 	kvm_irq_line(vm, IOAPIC_GSI, 0);
 	kvm_irq_line(vm, IOAPIC_GSI, 1);
 	TEST_ASSERT(!take(VECTOR), "A masked gsi interrupts");

@@ -112,8 +112,8 @@ FACT(pit, "MASK-5 MASK-9 ticks of the PIT on its masked gsi are one interrupt at
 	/* The PIC had an edge, too. */
 	set_state(0, 1, &nothing, NULL);
 	wait_until(is_pending(0));
-	set_state(0, 1, &nothing, NULL);
-	TEST_ASSERT(!is_pending(0), "The tick is not dropped");
+	/* The next tick may be here before the look. */
+	wait_until(({ set_state(0, 1, &nothing, NULL); !is_pending(0); }));
 	unmask(0);
 	wait_until(take(VECTOR));
 }
