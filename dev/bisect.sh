@@ -8,6 +8,8 @@ need_space 4000
 tree=$build/bisect
 rm -rf "$tree"
 cp -a "$stock" "$tree" || die "could not copy $stock"
+# See tree.sh: were the tools built anew, every object would be.
+find "$tree/tools" -name '.*.cmd' -exec sed -i "s|$stock/|$tree/|g" {} +
 for p in "$build"/series/*.patch; do
 	say "building ${p##*/}"
 	log=$logs/bisect-$(basename "$p" .patch).log

@@ -91,6 +91,23 @@ all_trailers() { # NAME
 	done
 }
 
+# later_stages TOPIC PATH: the cuts of a file of ours by later topics than that, the last one first
+later_stages() {
+	for cut in "$top/cuts/$2".[0-9]*.sed; do
+		[ -e "$cut" ] || continue
+		[ "$(echo "$cut" | sed 's/.*\.\([0-9]*\)\.sed$/\1/')" -le "$1" ] || echo "$cut"
+	done | sort -r
+}
+
+# whole_stage TOPIC PATH: that file as the next topic that adds it does
+whole_stage() {
+	cat "$top/$2" > "$build/stage"
+	later_stages "$1" "$2" | while read -r cut; do
+		sed -f "$cut" "$build/stage" > "$build/stage.new" && mv "$build/stage.new" "$build/stage" || exit 1
+	done || return 1
+	cat "$build/stage" && rm -f "$build/stage"
+}
+
 tree_of() {
 	case $1 in
 	stock) echo "$stock" ;;

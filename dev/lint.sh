@@ -21,7 +21,13 @@ say "lint: every file of ours and every cut belongs to one topic"
 all_trailers Adds | sort > "$build/lint.adds"
 (cd "$top" && find virt include arch tools Documentation -type f 2>/dev/null | sort) > "$build/lint.ours"
 {
-	uniq -d "$build/lint.adds" | sed 's/$/: added by two topics/'
+	for p in "$top"/patches/[0-9]*.patch; do
+		trailer Adds "$p" | while read -r path; do
+			trailer Cuts "$p" | grep -qx "$path" || echo "$path"
+		done
+	done | sort > "$build/lint.whole"
+	uniq -d "$build/lint.whole" | sed 's/$/: added by two topics/'
+	sort -u "$build/lint.adds" | comm -23 - "$build/lint.whole" | sed 's/$/: no topic adds all of it/'
 	sort -u "$build/lint.adds" | comm -13 - "$build/lint.ours" | sed 's/$/: no topic adds it/'
 	sort -u "$build/lint.adds" | comm -23 - "$build/lint.ours" | sed 's/$/: is not there/'
 	for p in "$top"/patches/[0-9]*.patch; do

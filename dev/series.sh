@@ -24,14 +24,23 @@ GIT_COMMITTER_NAME=$(in_linux log -1 --format=%an)
 GIT_COMMITTER_EMAIL=$(in_linux log -1 --format=%ae)
 export GIT_COMMITTER_NAME GIT_COMMITTER_EMAIL
 
-# commit_topic COMMIT PARENT: that topic as one commit, with our files so far.
+# brought COMMIT NNNN: our files that this topic adds, as it does, for update-index.
+brought() {
+	in_linux log -1 --format=%B "$1" > "$build/series.message"
+	sed -n 's/^Adds: *//p' "$build/series.message" | while read -r path; do
+		if grep -qx "Cuts: *$path" "$build/series.message"; then
+			whole_stage "$2" "$path" | sed -f "$top/cuts/$path.$2.sed"
+		else
+			cat "$top/$path"
+		fi > "$build/series.file" && blob=$(in_linux hash-object -w "$build/series.file") || exit 1
+		printf '100644 %s\t%s\n' "$blob" "$path"
+	done
+}
+
+# commit_topic COMMIT PARENT NNNN: that topic as one commit, with our files so far.
 commit_topic() {
-	in_linux read-tree "$1" || return 1
-	in_linux log -1 --format=%B "$1" | sed -n 's/^Adds: *//p' >> "$build/series.adds"
-	while read -r path; do
-		blob=$(git -C "$linux" hash-object -w "$top/$path") &&
-			in_linux update-index --add --cacheinfo "100644,$blob,$path" || return 1
-	done < "$build/series.adds"
+	in_linux read-tree "$1" && brought "$1" "$3" >> "$build/series.adds" &&
+		in_linux update-index --add --index-info < "$build/series.adds" || return 1
 	GIT_AUTHOR_NAME=$(in_linux log -1 --format=%an "$1")
 	GIT_AUTHOR_EMAIL=$(in_linux log -1 --format=%ae "$1")
 	GIT_AUTHOR_DATE=$(in_linux log -1 --format=%aI "$1")
@@ -43,10 +52,12 @@ commit_topic() {
 
 write_patches() {
 	: > "$build/series.adds"
+	topic=0
 	last=$(in_linux rev-parse 'stock^{commit}') || die "build/linux has no tag 'stock'; run make clean"
 	for commit in $(in_linux rev-list --reverse stock..HEAD); do
 		case $(in_linux log -1 --format=%s "$commit") in 'cut '[0-9]*) continue ;; esac
-		last=$(commit_topic "$commit" "$last") || die "could not make one commit of $commit in build/linux"
+		topic=$((topic + 1))
+		last=$(commit_topic "$commit" "$last" "$(printf %04d $topic)") || die "could not make one commit of $commit in build/linux"
 	done
 	rm -rf "$build/series.new"
 	in_linux format-patch -q -B -n --cover-letter --no-signature --base=stock \
@@ -88,5 +99,5 @@ export GIT_AUTHOR_NAME GIT_AUTHOR_EMAIL
 write_patches
 replay
 rm -rf "$build/series" && mv "$build/series.new" "$build/series"
-rm -rf "$build/series.try" "$build/series.index" "$build/series.adds" "$build/series.files" "$build/series.differ"
+rm -rf "$build/series.try" "$build/series.index" "$build/series.adds" "$build/series.message" "$build/series.file" "$build/series.files" "$build/series.differ"
 say "build/series: $(find "$build/series" -name '*.patch' | wc -l) patches for $version, the same tree as build/linux"

@@ -8,6 +8,10 @@
 # cannot: "Cuts: PATH" runs a sed file from cuts/ on a stock file, "Adds: PATH"
 # brings in our file of that name. In build/linux a topic is two commits, "cut
 # NNNN" and the patch; our files are links into the checkout, unknown to that git.
+#
+# A topic that both adds and cuts a file of ours brings a part of it: cuts/PATH.NNNN.sed
+# takes from the file, as the next topic that adds it has it, what comes only there.
+# Parts are for make series; build/linux has the whole file.
 . "$(dirname "$0")/lib.sh"
 
 what=${1:-ours}
@@ -87,6 +91,8 @@ check_ranges() {
 		n=${line%%:*} cmd=${line#*:}
 		case $cmd in
 		'#'*) continue ;;
+		# From a heading up to the next one.
+		*'{'*'!d}') addr=${cmd%\{*} ;;
 		*d) addr=${cmd%d} ;;
 		*) echo "line $n is not a plain delete"; return ;;
 		esac
@@ -123,10 +129,23 @@ cut_file() { # TOPIC PATH
 	git_asm add "$2"
 }
 
+check_stage() { # TOPIC PATH
+	cut=$top/cuts/$2.$1.sed
+	[ -f "$cut" ] || die "topic $1 adds a part of $2, but there is no ${cut#"$top/"}"
+	whole_stage "$1" "$2" > "$asm.cut" || die "the parts of $2 cannot be cut"
+	bad=$(check_ranges "$cut" "$asm.cut")
+	[ -z "$bad" ] || die "${cut#"$top/"}: $bad in $2"
+}
+
 apply_topic() { # PATCH
 	base=${1##*/}
 	topic=${base%%-*}
-	for path in $(trailer Cuts "$1"); do cut_file "$topic" "$path"; done
+	for path in $(trailer Cuts "$1"); do
+		case " $(trailer Adds "$1" | paste -sd ' ') " in
+		*" $path "*) check_stage "$topic" "$path" ;;
+		*) cut_file "$topic" "$path" ;;
+		esac
+	done
 	for path in $(trailer Adds "$1"); do
 		[ -f "$top/$path" ] || die "$base adds $path, but the checkout has no such file"
 		[ ! -e "$asm/$path" ] || git_asm rm -q "$path"

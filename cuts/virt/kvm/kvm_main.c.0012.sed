@@ -1,14 +1,7 @@
-# removes 6.12.117 338
+# removes 6.12.117 320
 /^static void kvm_io_bus_destroy(struct kvm_io_bus \*bus);/d
-/^	kvm_eventfd_init(kvm);/d
 /^	for (i = 0; i < KVM_NR_BUSES; i++) {/,/^	}/d
 /^	for (i = 0; i < KVM_NR_BUSES; i++)$/,/kvm_get_bus(/d
-/^	kvm_irqfd_release(kvm);/d
-/^	case KVM_CAP_IRQFD:/d
 /^	case KVM_CAP_IOEVENTFD_ANY_LENGTH:/d
-/^	case KVM_IRQFD: {/,/^	}/d
 /^	case KVM_IOEVENTFD: {/,/^	}/d
 /^static void kvm_iodevice_destructor(/,/^EXPORT_SYMBOL_GPL(kvm_io_bus_get_dev);/d
-/^	r = kvm_irqfd_init();/,/goto err_irqfd;/d
-/^	kvm_irqfd_exit();/d
-/^err_irqfd:/d

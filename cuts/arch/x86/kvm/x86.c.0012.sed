@@ -1,4 +1,3 @@
-# removes 6.12.117 3
+# removes 6.12.117 2
 /^	case KVM_CAP_IOEVENTFD:/d
 /^	case KVM_CAP_IOEVENTFD_NO_LENGTH:/d
-/^	case KVM_CAP_IRQFD_RESAMPLE:/d

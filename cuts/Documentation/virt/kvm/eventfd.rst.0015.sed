@@ -1,0 +1,2 @@
+# irq bypass
+/^With irq bypass, a device's/,/^Resampling$/{/^Resampling$/!d}
