@@ -6,7 +6,7 @@ KERNEL ?= ours
 
 # CMD reaches the guest as it was typed: make expands no $ in it.
 override CMD := $(value CMD)
-export CMD ON KERNEL DEBUG ICOUNT CPUS TIMEOUT LINUX_SRC BENCH_ON
+export CMD ON KERNEL DEBUG ICOUNT CPUS TIMEOUT LINUX_SRC BENCH_ON BASE
 
 .NOTPARALLEL:
 .SILENT:
@@ -19,17 +19,18 @@ help:
 #: make clients   Debian's QEMU with all its transports and devices, as a test
 #: make guest     run CMD='...' in a test guest and exit with its status
 #: make run       show irqfds and ioeventfds at work under Debian's QEMU
-#: make tree      unpack the kernel source, apply the series in build/linux
+#: make tree      unpack the kernel source, apply the series in build/BASE/linux
 #: make kernel    build the kernel
-#: make tests     build the selftests into build/tests
-#: make series    write build/series/, patches for git am on a pristine source
-#: make refresh   write the commits of build/linux back to patches/
+#: make tests     build the selftests into build/BASE/tests
+#: make series    write build/BASE/series/, patches for git am on a pristine source
+#: make refresh   write the commits of build/BASE/linux back to patches/
 #: make lint      checkpatch, sparse, W=1, shellcheck on what is ours
 #: make bisect    build the kernel at every topic
 #: make bench     what operations cost on stock and on ours, on all machines, or BENCH_ON=scale
 #: make mutate    break the kernel code in many places: do the tests notice?
 #: make clean     remove build/
 #:
+#: BASE=6.12      on Linux 6.12; BASE=7.3: on Linux 7.3, whose source Debian's backports have
 #: ON=svm         an AMD machine, by QEMU; the root of this host is there, read-only
 #: ON=vmx         an Intel machine, by Bochs; files that CMD names by a path go along
 #: ON=svm-nrips   an AMD machine that reports the next RIP, by Bochs, likewise

@@ -3,12 +3,12 @@
 # instructions, on each emulated machine, and those of eventfd_scale_perf_test, on svm,
 # as if that were a machine named scale; or on those that BENCH_ON names. Writes
 # bench/MACHINE.tsv and plots it to bench/MACHINE.svg, and svm's rows of many to
-# bench/scale.svg; prints it, what is dearer on ours, and which bars of dev/bars are met.
+# bench/scale.svg, or all that to bench/BASE/ for another base than 6.12; prints it, what is dearer on ours, and which bars of dev/bars are met.
 . "$(dirname "$0")/lib.sh"
 unset DEBUG
 
 machines=${BENCH_ON:-svm vmx svm-nrips scale}
-out=$top/bench
+out=$top/$bench
 log=$logs/bench
 "$top/dev/kernel.sh" stock && "$top/dev/kernel.sh" ours && "$top/dev/tests.sh" || exit 1
 mkdir -p "$out" || die "cannot write to $top"
@@ -23,7 +23,7 @@ measure() { # MACHINE KERNEL
 	say "$2 kernel on $1"
 	ICOUNT=$icount ON=$on KERNEL=$2 LOG=bench-$1-$2 TIMEOUT=900 \
 		CMD="/tmp/tests/$program -t $options" "$top/dev/guest.sh" > "$log.$2" ||
-		die "the $2 kernel could not be measured on $1, see build/logs/bench-$1-$2.out"
+		die "the $2 kernel could not be measured on $1, see $(name_of "$logs")/bench-$1-$2.out"
 	grep "$(printf '\t')" "$log.$2" > "$log.$2.tsv" || die "nothing was measured on $1"
 }
 
@@ -36,7 +36,7 @@ emulator() {
 
 plot() { # WHAT MACHINE
 	gnuplot -c "$top/dev/bench.gp" "$1" "$out/$2.tsv" > "$out/$1.svg" ||
-		die "gnuplot could not plot bench/$2.tsv"
+		die "gnuplot could not plot $bench/$2.tsv"
 }
 
 # Where stock is better, by more than chance. What waits for the host's timer is compared

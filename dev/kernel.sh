@@ -12,11 +12,10 @@ tree=$(tree_of "$kernel")
 [ "$kernel" != ours ] || "$top/dev/kernel.sh" stock || exit 1
 "$top/dev/tree.sh" "$kernel" || exit 1
 
-config=$top/dev/config/x86.config
-if [ "$kernel" = debug ]; then
-	config=$build/debug.config
-	cat "$top/dev/config/x86.config" "$top/dev/config/debug.config" > "$config" || die "cannot write to $build"
-fi
+config=$build/$kernel.config
+set -- x86 "$base"
+[ "$kernel" != debug ] || set -- "$@" debug
+for c; do cat "$top/dev/config/$c.config"; done > "$config" || die "cannot write to $build"
 configure() {
 	cmp -s "$config" "$tree/.config.from" && [ -f "$tree/.config" ] && return
 	say "configuring the $kernel kernel"
@@ -28,7 +27,7 @@ configure() {
 		got=$(sed -n "s/^$sym=//p" "$tree/.config")
 		[ "${got:-n}" = "$want" ] || echo "$sym is ${got:-n}, not $want"
 	done > "$log"
-	[ ! -s "$log" ] || { cat "$log" >&2; die "Kconfig did not take what dev/config/*.config ask for, see above"; }
+	[ ! -s "$log" ] || { cat "$log" >&2; die "Kconfig of $base did not take what dev/config/*.config ask for, see above"; }
 	cp "$config" "$tree/.config.from"
 }
 
@@ -66,7 +65,7 @@ pack() {
 	for m in virt/lib/irqbypass.ko arch/x86/kvm/kvm.ko arch/x86/kvm/kvm-amd.ko arch/x86/kvm/kvm-intel.ko; do
 		cp "$tree/$m" "$root/tests/mod/" || die "the $kernel kernel has no module $m"
 	done
-	for m in doorbell irte; do
+	for m in $test_modules; do
 		cp "$doorbell/$m.ko" "$root/tests/mod/" || die "the $kernel kernel has no module $m"
 	done
 	cp /bin/busybox "$root/tests/busybox" && ln -s ../tests/busybox "$root/bin/busybox" &&
@@ -89,13 +88,13 @@ configure
 # stock does not change, so once is enough.
 stamp=$img/stock.built
 if [ "$kernel" = stock ]; then
-	now=$(cat "$stock/.source" "$config" "$top/dev/guest/init" "$top/dev/guest/kvm_modules" "$doorbell_src"/* | cksum)
+	now=$({ echo "$test_modules" && cat "$stock/.source" "$config" "$top/dev/guest/init" "$top/dev/guest/kvm_modules" "$doorbell_src"/*; } | cksum)
 	[ -f "$stamp" ] && [ "$(cat "$stamp")" = "$now" ] && exit 0
 	rm -f "$stamp"
 fi
 need_space 2000
 say "building the $kernel kernel$([ -f "$tree/vmlinux" ] || echo ' (5 to 15 minutes)')"
 compile
-compile_doorbell
+[ -z "$test_modules" ] || compile_doorbell
 pack
 [ "$kernel" != stock ] || echo "$now" > "$stamp"

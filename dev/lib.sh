@@ -4,7 +4,38 @@
 LC_ALL=C
 export LC_ALL
 top=$(cd "$(dirname "$0")/.." && pwd) || exit 1
-build=$top/build
+
+say() { echo "== $*" >&2; }
+warn() { echo "warning: $*" >&2; }
+die() { echo "error: $*" >&2; exit 1; }
+
+# The kernels that the series is for, and all that the scripts must know of each. Where
+# our files of the selftests go is a sed command on their path in the checkout.
+bases='6.12 7.3'
+base=${BASE:-6.12}
+case $base in
+6.12)
+	selftests_arch=x86_64
+	selftests_list=Makefile
+	place_files=
+	test_modules='doorbell irte'
+	extra_tests=
+	bench=bench
+	;;
+7.3)
+	selftests_arch=x86
+	selftests_list=Makefile.kvm
+	place_files='s,^\(tools/testing/selftests/kvm/include/x86\)_64/,\1/,'
+	test_modules='doorbell irte'
+	extra_tests='irqfd_test irq_test'
+	bench=bench/7.3
+	;;
+*)	die "BASE=$base is unknown, use BASE=6.12 or BASE=7.3" ;;
+esac
+BASE=$base
+export BASE
+
+build=$top/build/$base
 stock=$build/stock	# the pristine source, configured and built in place
 linux=$build/linux	# the same with our series
 debug=$build/debug	# and once more, built with dev/config/debug.config
@@ -14,10 +45,6 @@ tests=$build/tests
 
 # A caller inside a git hook or a make must not steer the gits and makes below.
 unset GIT_DIR GIT_WORK_TREE GIT_INDEX_FILE MAKEFLAGS MFLAGS MAKELEVEL MAKEOVERRIDES
-
-say() { echo "== $*" >&2; }
-warn() { echo "warning: $*" >&2; }
-die() { echo "error: $*" >&2; exit 1; }
 
 # A script and all that it starts are a process group. When it ends or is told to, the whole
 # group does, with its guests and builds, and what waits here leaves last.
@@ -47,10 +74,10 @@ mkdir -p "$build" "$img" "$logs" || die "cannot write to $build"
 
 # Two makes at once must not build in one tree. The lock is inherited by what we start.
 lock() {
-	[ -n "${KVM_BUILD_LOCKED-}" ] && return
+	[ "${KVM_BUILD_LOCKED-}" = "$base" ] && return
 	exec 9>"$build/.lock" || die "cannot write to $build"
 	flock -n 9 || { say "waiting for another make in $build"; flock 9; }
-	KVM_BUILD_LOCKED=1
+	KVM_BUILD_LOCKED=$base
 	export KVM_BUILD_LOCKED
 }
 
@@ -77,26 +104,89 @@ pick_kernel() {
 # newer A B: A is newer than B, or B is not there
 newer() { [ ! -e "$2" ] || [ -n "$(find "$1" -newer "$2")" ]; }
 
-kernel_version() { # TREE
-	sed -n 's/^\(VERSION\|PATCHLEVEL\|SUBLEVEL\) = //p' "$1/Makefile" 2>/dev/null | paste -sd .
+makefile_version() { sed -n 's/^\(VERSION\|PATCHLEVEL\|SUBLEVEL\) = //p' "$@" 2>/dev/null | paste -sd .; }
+kernel_version() { makefile_version "$1/Makefile"; } # TREE
+
+# The name of a file or directory of the checkout, for people.
+name_of() { echo "${1#"$top/"}"; }
+
+# A topic is a number. patches/NNNN-*.patch, if it is there, has its message, and its diff
+# if that is the same for all bases; patches/BASE/NNNN-*.patch is a diff for that base, or,
+# with a message, a topic of that base alone.
+patch_in() { # DIRECTORY TOPIC
+	for p_ in "$1/$2"-*.patch; do
+		[ ! -e "$p_" ] || { echo "$p_"; return; }
+	done
+	return 1
+}
+message_of() { patch_in "$top/patches" "$1" || patch_in "$top/patches/$base" "$1"; }
+diff_of() { patch_in "$top/patches/$base" "$1" || patch_in "$top/patches" "$1"; }
+
+only_message() { sed '/^diff --git/,$d' "$@"; }
+only_diff() { sed -n '/^diff --git/,$p' "$@"; }
+mail_of() { only_message "$(message_of "$1")" && only_diff "$(diff_of "$1")"; }
+
+# A message whose only diffs are those of other bases is none of this base's topics.
+is_topic() {
+	patch_in "$top/patches/$base" "$1" >/dev/null && return
+	grep -q '^diff --git' "$(message_of "$1")" && return
+	for b_ in $bases; do
+		! patch_in "$top/patches/$b_" "$1" >/dev/null || return 1
+	done
 }
 
-trailer() { # NAME PATCH: the values of that trailer in the patch's message
-	sed -n "/^---\$/q; /^diff --git/q; s/^$1: *//p" "$2"
+topics() {
+	for p in "$top"/patches/[0-9][0-9][0-9][0-9]-*.patch "$top/patches/$base"/[0-9][0-9][0-9][0-9]-*.patch; do
+		[ ! -e "$p" ] || echo "${p##*/}"
+	done | cut -c 1-4 | sort -u | while read -r n; do
+		! is_topic "$n" || echo "$n"
+	done
 }
+
+# trailer NAME, of the message on stdin: the values of "NAME:" and of "NAME-BASE:"
+trailer() { sed -n "/^---\$/q; /^diff --git/q; s/^$1\(-$base\)\{0,1\}: *//p"; }
 
 all_trailers() { # NAME
-	for p in "$top"/patches/[0-9]*.patch; do
-		[ -e "$p" ] && trailer "$1" "$p"
+	for n_ in $(topics); do trailer "$1" < "$(message_of "$n_")"; done
+}
+
+# Files of ours that topics of other bases add, and none of this.
+added_elsewhere() {
+	all_trailers Adds | sort -u > "$build/added.$$"
+	mine=$base
+	for base in $bases; do all_trailers Adds; done > "$build/added-all.$$"
+	base=$mine
+	sort -u "$build/added-all.$$" | comm -23 - "$build/added.$$"
+	rm -f "$build/added.$$" "$build/added-all.$$"
+}
+
+# find_cut PATH TOPIC: the sed file that cuts that stock file down for that topic
+find_cut() {
+	for cut_ in "cuts/$base/$1.$2.sed" "cuts/$base/$1.sed" "cuts/$1.$2.sed" "cuts/$1.sed"; do
+		[ ! -f "$top/$cut_" ] || { echo "$top/$cut_"; return; }
 	done
+	return 1
+}
+
+# fact NAME CHECK...: a line of TAP; the check prints what is wrong
+number=0 failed=0
+fact() {
+	fact_=$1
+	shift
+	verdict=ok
+	"$@" > "$build/fact.wrong"
+	[ ! -s "$build/fact.wrong" ] || verdict='not ok' failed=1
+	sed 's/^\(# \)\{0,1\}/# /' "$build/fact.wrong"
+	rm -f "$build/fact.wrong"
+	number=$((number + 1))
+	echo "$verdict $number $fact_"
 }
 
 # later_stages TOPIC PATH: the cuts of a file of ours by later topics than that, the last one first
 later_stages() {
-	for cut in "$top/cuts/$2".[0-9]*.sed; do
-		[ -e "$cut" ] || continue
-		[ "$(echo "$cut" | sed 's/.*\.\([0-9]*\)\.sed$/\1/')" -le "$1" ] || echo "$cut"
-	done | sort -r
+	for n_ in $(topics); do
+		[ "$n_" -gt "$1" ] && find_cut "$2" "$n_"
+	done | tac
 }
 
 # whole_stage TOPIC PATH: that file as the next topic that adds it does
@@ -125,21 +215,24 @@ kmake() {
 		KBUILD_BUILD_USER=kvm KBUILD_BUILD_HOST=localhost "$@"
 }
 
-# Names as in tools/testing/selftests/kvm, without .c
+# Names as in tools/testing/selftests/kvm, without .c; not those for other bases.
 our_programs() {
-	(cd "$top/tools/testing/selftests/kvm" 2>/dev/null || exit 0
-	find . -name '*_test.c' | sed 's,^\./,,; s,\.c$,,' | sort)
+	added_elsewhere | sed 's,^,./,' > "$build/elsewhere.$$"
+	(cd "$top" && find ./tools/testing/selftests/kvm -name '*_test.c' 2>/dev/null) |
+		grep -vxF -f "$build/elsewhere.$$" | sed 's,^\./tools/testing/selftests/kvm/,,; s,\.c$,,' | sort
+	rm -f "$build/elsewhere.$$"
 }
 
 # Those that pass or fail, and do not measure.
 our_tests() { our_programs | grep -v '_perf_test$'; }
 
 # Those of what is wrong in stock, where they fail.
-mended_tests='insn_skip_rf_test pic_lowered_test pic_notice_test tpr_test xen_evtchn_page_test'
+mended_tests='insn_skip_rf_test ioapic_dest_mode_test pic_lowered_test pic_notice_test tpr_test
+xen_evtchn_page_test'
 
 # Tests of stock that go through the code this series replaces.
-stock_tests='coalesced_io_test set_memory_region_test kvm_create_max_vcpus
-x86_64/userspace_io_test x86_64/xen_shinfo_test
-x86_64/hyperv_clock x86_64/hyperv_cpuid x86_64/hyperv_evmcs
-x86_64/hyperv_extended_hypercalls x86_64/hyperv_features x86_64/hyperv_ipi
-x86_64/hyperv_svm_test x86_64/hyperv_tlb_flush'
+stock_tests="coalesced_io_test set_memory_region_test kvm_create_max_vcpus $extra_tests"
+for t in userspace_io_test xen_shinfo_test hyperv_clock hyperv_cpuid hyperv_evmcs \
+	hyperv_extended_hypercalls hyperv_features hyperv_ipi hyperv_svm_test hyperv_tlb_flush; do
+	stock_tests="$stock_tests $selftests_arch/$t"
+done

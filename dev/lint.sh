@@ -13,35 +13,50 @@ report() { # NAME FILE
 say "lint: scripts and texts"
 (cd "$top" && shellcheck -s sh dev/*.sh dev/guest/*.sh dev/guest/init dev/guest/kvm_modules dev/guest/run_* .ci/run) > "$logs/lint-sh" 2>&1
 report shellcheck "$logs/lint-sh"
-# Words that it takes for others: filp, statics, nd, ExtINT.
-(cd "$top" && codespell -q 2 -L filp,statics,nd,extint README.md patches Documentation dev virt include tools cuts) > "$logs/lint-spell" 2>&1
+# Words that it takes for others: filp, statics, nd, ExtINT; and half a word in a hunk's head.
+(cd "$top" && codespell -q 2 -L filp,statics,nd,extint,struc README.md patches Documentation dev virt include tools cuts) > "$logs/lint-spell" 2>&1
 report codespell "$logs/lint-spell"
 
 say "lint: every file of ours and every cut belongs to one topic"
-all_trailers Adds | sort > "$build/lint.adds"
 (cd "$top" && find virt include arch tools Documentation -type f 2>/dev/null | sort) > "$build/lint.ours"
-{
-	for p in "$top"/patches/[0-9]*.patch; do
-		trailer Adds "$p" | while read -r path; do
-			trailer Cuts "$p" | grep -qx "$path" || echo "$path"
+# What the topics of a base add, and what they cut with which sed file.
+of_base() {
+	all_trailers Adds | sort > "$build/lint.adds-$base"
+	for n in $(topics); do
+		trailer Cuts < "$(message_of "$n")" | while read -r path; do
+			echo "$path $n $(find_cut "$path" "$n")"
+		done
+	done > "$build/lint.cuts-$base"
+	for n in $(topics); do
+		trailer Adds < "$(message_of "$n")" | while read -r path; do
+			grep -q "^$path $n " "$build/lint.cuts-$base" || echo "$path"
 		done
 	done | sort > "$build/lint.whole"
-	uniq -d "$build/lint.whole" | sed 's/$/: added by two topics/'
-	sort -u "$build/lint.adds" | comm -23 - "$build/lint.whole" | sed 's/$/: no topic adds all of it/'
-	sort -u "$build/lint.adds" | comm -13 - "$build/lint.ours" | sed 's/$/: no topic adds it/'
-	sort -u "$build/lint.adds" | comm -23 - "$build/lint.ours" | sed 's/$/: is not there/'
-	for p in "$top"/patches/[0-9]*.patch; do
-		topic=${p##*/}
-		trailer Cuts "$p" | sed "s/\$/ ${topic%%-*}/"
-	done > "$build/lint.cuts"
-	(cd "$top/cuts" && find . -name '*.sed' | sed 's,^\./,,') | while read -r cut; do
-		case $cut in
-		*.[0-9][0-9][0-9][0-9].sed) of=${cut%.sed} topic=${of##*.} of=${of%.*} ;;
-		*) of=${cut%.sed} topic='.*' ;;
-		esac
-		[ "$(grep -c "^$of $topic\$" "$build/lint.cuts")" = 1 ] || echo "cuts/$cut: not of exactly one topic"
+	uniq -d "$build/lint.whole" | sed "s/\$/: added by two topics of $base/"
+	sort -u "$build/lint.adds-$base" | comm -23 - "$build/lint.whole" | sed "s/\$/: no topic of $base adds all of it/"
+	cut -d ' ' -f 3 "$build/lint.cuts-$base" | sort | uniq -d | sed "s,^$top/,,; s/\$/: of two topics of $base/"
+}
+mine=$base
+{
+	for base in $bases; do of_base; done
+	base=$mine
+	sort -u "$build"/lint.adds-* | comm -13 - "$build/lint.ours" | sed 's/$/: no topic adds it/'
+	sort -u "$build"/lint.adds-* | comm -23 - "$build/lint.ours" | sed 's/$/: is not there/'
+	cut -d ' ' -f 3 "$build"/lint.cuts-* | sort -u > "$build/lint.used"
+	find "$top/cuts" -name '*.sed' | sort | comm -23 - "$build/lint.used" | sed "s,^$top/,,; s/\$/: of no topic/"
+	cat "$top"/patches/*.patch "$top"/patches/*/*.patch | grep -E '^(Adds|Cuts)-' |
+		grep -vE "^(Adds|Cuts)-($(echo "$bases" | sed 's/ /|/g')): " | sed 's/$/: of no base/'
+	(cd "$top" && find patches cuts -mindepth 1 -maxdepth 1 -type d -name '[0-9]*') | while read -r path; do
+		case " $bases " in *" ${path##*/} "*) ;; *) echo "$path: of no base" ;; esac
+	done
+	first=${bases%% *}
+	for p in "$top/patches/$first"/*.patch; do
+		[ -e "$p" ] && q=$(patch_in "$top/patches/${bases##* }" "$(basename "$p" | cut -c 1-4)") || continue
+		! cmp -s "$p" "$q" || echo "$(name_of "$p") and $(name_of "$q"): the same, to be in patches/"
 	done
 } > "$logs/lint-claims"
+mv "$build/lint.cuts-$base" "$build/lint.cuts" && sed "$place_files" "$build/lint.adds-$base" | sort > "$build/lint.adds" ||
+	die "cannot write to $build"
 report "the list of topics" "$logs/lint-claims"
 
 # All cuts and removals on a pristine copy: what is left must not know our names.
@@ -52,15 +67,19 @@ rm -rf "$cut" && mkdir "$cut" || die "cannot write to $build"
 (cd "$stock" && tar -cf - virt/kvm include/linux/kvm* include/kvm include/uapi/linux/kvm.h) | tar -C "$cut" -xf - ||
 	die "cannot copy from $stock"
 find "$cut" \( -name '*.o' -o -name '.*.cmd' \) -exec rm {} +
-while read -r path topic; do
-	sedfile=$top/cuts/$path.$topic.sed
-	[ -f "$sedfile" ] || sedfile=$top/cuts/$path.sed
-	[ ! -f "$cut/$path" ] || sed -i -f "$sedfile" "$cut/$path"
+while read -r path topic sedfile; do
+	[ ! -f "$cut/$path" ] || sed -i -f "$sedfile" "$cut/$path" || complain "topic $topic cuts $path with $sedfile"
 done < "$build/lint.cuts"
 while read -r path; do rm -f "$cut/$path"; done < "$build/lint.adds"
 (cd "$cut" && grep -rnE 'KVM_IRQFD|KVM_IOEVENTFD|kvm_io_bus|irqfd' .) > "$logs/lint-left"
 report "the stock code that no topic cuts" "$logs/lint-left"
 rm -rf "$cut"
+
+say "lint: the series goes on the other bases that are here"
+for b in $bases; do
+	[ "$b" = "$base" ] || [ ! -f "$top/build/$b/stock/.kvm-files" ] || BASE=$b "$top/dev/tree.sh" try >/dev/null ||
+		complain "no tree of $b"
+done
 
 say "lint: checkpatch"
 "$top/dev/series.sh" || exit 1

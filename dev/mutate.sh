@@ -10,7 +10,7 @@ unset DEBUG ICOUNT CPUS
 lock
 "$top/dev/kernel.sh" ours && "$top/dev/tests.sh" || exit 1
 
-# KVM's modules are built from a copy of their sources, with all else of build/linux.
+# KVM's modules are built from a copy of their sources, with all else of build/BASE/linux.
 rm -rf "$mutant" && mkdir "$mutant" || die "cannot write to $build"
 tar -C "$linux" -chf - --exclude='*.o' --exclude='*.ko' --exclude='*.mod*' --exclude='.*.cmd' arch/x86/kvm virt/kvm |
 	tar -C "$mutant" -xf - || die "could not copy from $linux"
@@ -26,7 +26,7 @@ in_guest() {
 # Bochs is slow.
 limit() { case $1 in vmx|svm-nrips) echo 300 ;; *) echo 90 ;; esac; }
 
-mutations() { sed '/^#/d; /^$/d' "$top/dev/mutations" | grep -F -- "$1"; }
+mutations() { sed "/^#/d; /^\$/d; s/^$base://; /^[0-9.]*:/d" "$top/dev/mutations" | grep -F -- "$1"; }
 
 mutate() { # FILE SED
 	sed "$2" "$linux/$1" > "$mutant/$1" || die "sed does not understand $2"

@@ -1,7 +1,7 @@
 #!/bin/sh
-# series.sh: write build/series/, the patches to mail or to git am.
+# series.sh: write build/BASE/series/, the patches to mail or to git am.
 #
-# A topic's two commits in build/linux, and our files that it adds, become one
+# A topic's two commits in build/BASE/linux, and our files that it adds, become one
 # commit; the trailers that only we need go. Then git am puts the patches on a
 # pristine source, and the outcome must be what is built and tested here: the
 # series is that, or there is no series.
@@ -9,7 +9,9 @@
 lock
 "$top/dev/tree.sh" ours || exit 1
 version=$(kernel_version "$stock")
-cover=$top/patches/0000-cover-letter.txt
+cover=$top/patches/$base/0000-cover-letter.txt
+[ -f "$cover" ] || cover=$top/patches/0000-cover-letter.txt
+here=$(name_of "$linux")
 
 GIT_INDEX_FILE=$build/series.index
 GIT_CONFIG_GLOBAL=/dev/null
@@ -27,13 +29,13 @@ export GIT_COMMITTER_NAME GIT_COMMITTER_EMAIL
 # brought COMMIT NNNN: our files that this topic adds, as it does, for update-index.
 brought() {
 	in_linux log -1 --format=%B "$1" > "$build/series.message"
-	sed -n 's/^Adds: *//p' "$build/series.message" | while read -r path; do
-		if grep -qx "Cuts: *$path" "$build/series.message"; then
-			whole_stage "$2" "$path" | sed -f "$top/cuts/$path.$2.sed"
+	trailer Adds < "$build/series.message" | while read -r path; do
+		if trailer Cuts < "$build/series.message" | grep -qxF "$path"; then
+			whole_stage "$2" "$path" | sed -f "$(find_cut "$path" "$2")"
 		else
 			cat "$top/$path"
 		fi > "$build/series.file" && blob=$(in_linux hash-object -w "$build/series.file") || exit 1
-		printf '100644 %s\t%s\n' "$blob" "$path"
+		printf '100644 %s\t%s\n' "$blob" "$(echo "$path" | sed "$place_files")"
 	done
 }
 
@@ -46,18 +48,18 @@ commit_topic() {
 	GIT_AUTHOR_DATE=$(in_linux log -1 --format=%aI "$1")
 	GIT_COMMITTER_DATE=$GIT_AUTHOR_DATE
 	export GIT_AUTHOR_NAME GIT_AUTHOR_EMAIL GIT_AUTHOR_DATE GIT_COMMITTER_DATE
-	in_linux log -1 --format=%B "$1" | sed '/^\(Adds\|Cuts\): /d' |
+	in_linux log -1 --format=%B "$1" | sed '/^\(Adds\|Cuts\)\(-[0-9.]*\)\{0,1\}: /d' |
 		in_linux commit-tree "$(in_linux write-tree)" -p "$2"
 }
 
 write_patches() {
 	: > "$build/series.adds"
-	topic=0
-	last=$(in_linux rev-parse 'stock^{commit}') || die "build/linux has no tag 'stock'; run make clean"
+	last=$(in_linux rev-parse 'stock^{commit}') || die "$here has no tag 'stock'; run make clean"
+	topic=
 	for commit in $(in_linux rev-list --reverse stock..HEAD); do
-		case $(in_linux log -1 --format=%s "$commit") in 'cut '[0-9]*) continue ;; esac
-		topic=$((topic + 1))
-		last=$(commit_topic "$commit" "$last" "$(printf %04d $topic)") || die "could not make one commit of $commit in build/linux"
+		subject=$(in_linux log -1 --format=%s "$commit")
+		case $subject in 'cut '[0-9]*) topic=${subject#cut }; continue ;; esac
+		last=$(commit_topic "$commit" "$last" "$topic") || die "could not make one commit of $commit in $here"
 	done
 	rm -rf "$build/series.new"
 	in_linux format-patch -q -B -n --cover-letter --no-signature --base=stock \
@@ -100,4 +102,4 @@ write_patches
 replay
 rm -rf "$build/series" && mv "$build/series.new" "$build/series"
 rm -rf "$build/series.try" "$build/series.index" "$build/series.adds" "$build/series.message" "$build/series.file" "$build/series.files" "$build/series.differ"
-say "build/series: $(find "$build/series" -name '*.patch' | wc -l) patches for $version, the same tree as build/linux"
+say "$(name_of "$build/series"): $(find "$build/series" -name '*.patch' | wc -l) patches for $version, the same tree as $here"

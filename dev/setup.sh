@@ -6,11 +6,14 @@ KVM_GROUP=none	# sudo may ask for a password, and a new group has no terminal
 
 packages='
 gcc libc6-dev make flex bison bc libelf-dev libssl-dev cpio kmod xz-utils git
-perl util-linux linux-source-6.12
+perl util-linux
 qemu-system-x86 busybox-static
 bochs bochs-term bochsbios vgabios grub-common grub-pc-bin xorriso mtools
 sparse shellcheck codespell
 '
+
+# A kernel source of the user's own replaces Debian's; fetch.sh gets that of other bases.
+[ -n "${LINUX_SRC-}" ] || [ "$base" != 6.12 ] || packages="$packages linux-source-6.12"
 
 missing=
 for p in $packages "$@"; do
@@ -19,8 +22,6 @@ for p in $packages "$@"; do
 	*) missing="$missing $p" ;;
 	esac
 done
-# A kernel source of the user's own replaces Debian's.
-[ -n "${LINUX_SRC-}" ] && missing=$(echo "$missing " | sed 's/ linux-source-6\.12 / /')
 missing=${missing# }
 [ -n "${missing# }" ] || exit 0
 

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Build the selftests, ours and those of stock that touch our code, once, from
-# build/linux, and pack them for the guests. They run on both kernels.
+# build/BASE/linux, and pack them for the guests. They run on both kernels.
 . "$(dirname "$0")/lib.sh"
 
 lock
@@ -12,12 +12,12 @@ log=$logs/build-tests.log
 ours=$(our_programs)
 progs=
 for t in $ours $stock_tests; do
-	[ -f "$linux/$kvm/$t.c" ] || die "$kvm/$t.c is not in the kernel source; see stock_tests in dev/lib.sh"
+	[ -f "$linux/$kvm/$t.c" ] || die "$kvm/$t.c is not in the kernel source; see dev/lib.sh for the tests of $base"
 	progs="$progs $t"
 done
 for t in $ours; do
-	grep -q "^TEST_GEN_PROGS\(_EXTENDED\)\{0,1\}_x86_64.*= *$t\$" "$linux/$kvm/Makefile" ||
-		warn "no patch adds $t to TEST_GEN_PROGS(_EXTENDED)_x86_64 of $kvm/Makefile"
+	grep -q "^TEST_GEN_PROGS\(_EXTENDED\)\{0,1\}_$selftests_arch.*= *$t\$" "$linux/$kvm/$selftests_list" ||
+		warn "no patch adds $t to TEST_GEN_PROGS(_EXTENDED)_$selftests_arch of $kvm/$selftests_list"
 done
 
 mkdir -p "$obj" "$tests" || die "cannot write to $build"
@@ -25,7 +25,8 @@ mkdir -p "$obj" "$tests" || die "cannot write to $build"
 {
 	make -s -C "$linux" ARCH=x86_64 headers &&
 	make -s -k -j"$(nproc)" -C "$linux/$kvm" OUTPUT="$obj" USERLDFLAGS=-static \
-		TEST_GEN_PROGS_x86_64="$progs" TEST_GEN_PROGS_EXTENDED_x86_64= TEST_PROGS_x86_64= \
+		"TEST_GEN_PROGS_$selftests_arch=$progs" "TEST_GEN_PROGS_EXTENDED_$selftests_arch=" \
+		"TEST_PROGS_$selftests_arch=" \
 		TEST_GEN_MODS_DIR=
 } >"$log" 2>&1
 status=$?

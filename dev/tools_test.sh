@@ -4,7 +4,7 @@
 # shellcheck disable=SC2317
 . "$(dirname "$0")/lib.sh"
 unset KVM_GROUP KERNEL DEBUG ICOUNT CPUS MODULES ON
-number=0 failed=0 pid=
+pid=
 trap '[ -z "$pid" ] || kill "$pid" 2>/dev/null' EXIT
 trap 'exit 143' TERM
 
@@ -48,18 +48,6 @@ told() {
 	[ "$status" = "$wanted" ] || echo "# its status is $status"
 }
 
-# fact NAME CHECK...: which prints what is wrong
-fact() {
-	name=$1
-	shift
-	verdict=ok
-	"$@" > "$build/tools.wrong"
-	[ ! -s "$build/tools.wrong" ] || verdict='not ok' failed=1
-	cat "$build/tools.wrong"
-	number=$((number + 1))
-	echo "$verdict $number $name"
-}
-
 echo "TAP version 13"
 echo "1..7"
 for s in HUP:129 INT:130 TERM:143; do
@@ -74,5 +62,4 @@ done
 exec 9>&-
 fact "make run ends by Ctrl-C while a guest runs" \
 	told INT 130 qemu-system-x86 make -C "$top" run
-rm -f "$build/tools.wrong"
 exit $failed

@@ -1,33 +1,40 @@
 #!/bin/sh
-# tree.sh stock: unpack the kernel source into build/stock.
-# tree.sh ours: make build/linux from it, from patches/, cuts/ and our own files.
-# tree.sh debug: the same in build/debug.
-# tree.sh clean: remove build/, unless build/linux holds work.
+# tree.sh stock: unpack the kernel source of BASE into build/BASE/stock.
+# tree.sh ours: make build/BASE/linux from it, from patches/, cuts/ and our own files.
+# tree.sh debug: the same in build/BASE/debug.
+# tree.sh try: only see that the series goes on that source, and print the id of the tree.
+# tree.sh clean: remove build/, unless a build/BASE/linux holds work.
 #
-# A topic is patches/NNNN-*.patch. The trailers of its message say what git
-# cannot: "Cuts: PATH" runs a sed file from cuts/ on a stock file, "Adds: PATH"
-# brings in our file of that name. In build/linux a topic is two commits, "cut
-# NNNN" and the patch; our files are links into the checkout, unknown to that git.
+# A topic is a number, with a patch or two, see lib.sh. The trailers of its message say
+# what git cannot: "Cuts: PATH" runs a sed file from cuts/BASE/ or cuts/ on a stock file,
+# "Adds: PATH" brings in our file of that name; "Cuts-6.12:" and the like are for that base
+# alone. In build/BASE/linux a topic is two commits, "cut NNNN" and the patch; our files are
+# links into the checkout, unknown to that git.
 #
 # A topic that both adds and cuts a file of ours brings a part of it: cuts/PATH.NNNN.sed
 # takes from the file, as the next topic that adds it has it, what comes only there.
-# Parts are for make series; build/linux has the whole file.
+# Parts are for make series; build/BASE/linux has the whole file.
 . "$(dirname "$0")/lib.sh"
 
 what=${1:-ours}
 [ "$what" != debug ] || linux=$debug
-where=${linux#"$top/"}
-lock
+where=$(name_of "$linux")
+# A try only reads the source, and is not to wait for a build.
+[ "$what" = try ] || lock
 
-# What git tracks in build/linux besides the files that the series touches:
+# What git tracks in a tree besides the files that the series touches:
 # enough to start an edit anywhere in KVM.
 kvm_dirs='virt arch/*/kvm arch/*/include/asm/kvm* arch/*/include/uapi/asm/kvm*
 include/kvm include/linux/kvm* include/uapi/linux/kvm.h include/trace/events/kvm.h
 Documentation/virt/kvm tools/testing/selftests/kvm MAINTAINERS'
 
 find_source() {
-	src=${LINUX_SRC:-/usr/src/linux-source-6.12.tar.xz}
-	[ -e "$src" ] || die "no kernel source at $src; install linux-source-6.12 or set LINUX_SRC=<tar file or directory>"
+	src=${LINUX_SRC:-/usr/src/linux-source-$base.tar.xz}
+	if [ -z "${LINUX_SRC-}" ] && [ ! -e "$src" ] && [ "$base" != 6.12 ]; then
+		src=$build/linux-source-$base.tar.xz
+		[ -e "$src" ] || "$top/dev/fetch.sh" || exit 1
+	fi
+	[ -e "$src" ] || die "no kernel source at $src; install linux-source-$base or set LINUX_SRC=<tar file or directory>"
 	src=$(readlink -f "$src")
 	# A directory is known by its Makefile: its own time says little.
 	if [ -d "$src" ]; then id=$src/Makefile; else id=$src; fi
@@ -35,9 +42,24 @@ find_source() {
 	id="$src $(stat -c '%s %Y' "$id")"
 }
 
+check_version() { # VERSION
+	case $1 in
+	"$base".*) return ;;
+	'')	why="no kernel source" ;;
+	*)	why="Linux $1" ;;
+	esac
+	rm -rf "$stock.new"
+	die "$src is $why; BASE=$base takes LINUX_SRC=<tar file or directory of a $base.y>"
+}
+
 unpack() {
 	find_source
 	[ -f "$stock/.source" ] && [ "$(cat "$stock/.source")" = "$id" ] && return
+	# Its version, to be told early where it is easy to see.
+	if [ -d "$src" ]; then found=$(kernel_version "$src"); else
+		found=$(tar --wildcards --no-wildcards-match-slash --occurrence=1 -xOf "$src" '*/Makefile' 2>/dev/null | makefile_version)
+	fi
+	[ -f "$src" ] && [ -z "$found" ] || check_version "$found"
 	[ ! -d "$stock" ] || check_clean "$build/linux"
 	need_space 7000
 	say "unpacking $src"
@@ -46,17 +68,17 @@ unpack() {
 		cp -a "$src/." "$stock.new/"
 	else
 		tar -C "$stock.new" --strip-components=1 -xf "$src"
-	fi || die "could not unpack $src; is it whole, and is there space in $build?"
-	case $(kernel_version "$stock.new") in
-	6.12.*) ;;
-	*) die "$src is Linux '$(kernel_version "$stock.new")', this series is for 6.12" ;;
-	esac
+	fi 2>"$logs/unpack.log" ||
+		{ rm -rf "$stock.new"; die "could not unpack $src ($(head -n 1 "$logs/unpack.log")); is it whole?"; }
+	check_version "$(kernel_version "$stock.new")"
 	if [ -e "$stock.new/.config" ] || [ -e "$stock.new/vmlinux.o" ]; then
+		rm -rf "$stock.new"
 		die "$src has been configured or built in; give a pristine source"
 	fi
 	# shellcheck disable=SC2086
 	(cd "$stock.new" && find $kvm_dirs -type f 2>/dev/null | sort) > "$stock.new/.kvm-files"
 	# Another source: what was made from the old one goes with it.
+	rm -f "$stock/.source"
 	rm -rf "$stock" "$build/linux" "$debug" "$img"/*-stock* "$img"/*-ours* "$img"/*-debug*
 	echo "$id" > "$stock.new/.source"
 	mv "$stock.new" "$stock"
@@ -70,102 +92,138 @@ git_asm() {
 		git -C "$asm" -c core.hooksPath=/dev/null -c init.defaultBranch=series "$@"
 }
 
-# Never throw away work: build/linux may hold edits that are not in patches/ yet.
+# Never throw away work: a tree may hold edits that are not in patches/ yet.
 check_clean() { # TREE
 	[ -f "$1/.git/series" ] || return 0
 	[ ! -e "$1.updating" ] || return 0
-	of=${1#"$top/"}
+	of=$(name_of "$1")
 	# shellcheck disable=SC2046
 	set -- "$1" $(cat "$1/.git/series")
 	[ "$(git -C "$1" rev-parse HEAD)" = "$3" ] ||
-		die "$of has commits that are not in patches/; run make refresh, or git reset --hard $3 there"
+		die "$of has commits that are not in patches/; run make refresh BASE=$base, or git reset --hard $3 there"
 	git -C "$1" diff --quiet HEAD ||
-		die "$of has edits that are not in patches/; commit them and run make refresh, or git checkout . there"
+		die "$of has edits that are not in patches/; commit them and run make refresh BASE=$base, or git checkout . there"
 }
 
-# check_ranges SED FILE: every command of the cut finds its lines, and every
-# range its end; else a range would swallow the rest of the file.
+# check_ranges SED FILE: every command of the cut finds its lines, and every range has an
+# end before it could start anew; else it would swallow what lies between, or the rest.
 check_ranges() {
-	n=0
 	grep -n . "$1" | while IFS= read -r line; do
 		n=${line%%:*} cmd=${line#*:}
 		case $cmd in
 		'#'*) continue ;;
 		# From a heading up to the next one.
-		*'{'*'!d}') addr=${cmd%\{*} ;;
-		*d) addr=${cmd%d} ;;
-		*) echo "line $n is not a plain delete"; return ;;
+		/*'{'/*'!d}') addr=${cmd%\{*} ;;
+		/*/d) addr=${cmd%d} ;;
+		*) echo "line $n is no plain delete of /this/ or of /this/,/that/"; return ;;
 		esac
-		last=$({ head -n $((n - 1)) "$1"; echo "${addr}p"; } | sed -n -f /dev/stdin "$2" | tail -n 1)
-		[ -n "$last" ] || { echo "line $n finds nothing"; return; }
+		sed -n "${addr}p" "$2" > "$asm.range"
+		[ -s "$asm.range" ] || { echo "line $n finds nothing"; return; }
 		case $addr in
-		*,/*) end=/${addr##*,/} ;;
+		*/,/*) first=${addr%%/,/*}/ end=/${addr##*/,/} ;;
 		*) continue ;;
 		esac
-		echo "$last" | sed -n "${end}p" | grep -q . ||
-			{ echo "line $n starts a range that does not end"; return; }
+		starts=$(sed -n "${first}p" "$asm.range" | wc -l)
+		if [ "$first" = "$end" ]; then
+			ends=$((starts / 2)) starts=$((starts - ends))
+		else
+			ends=$(sed -n "${first}d;${end}p" "$asm.range" | wc -l)
+		fi
+		[ "$starts" = "$ends" ] ||
+			{ echo "line $n has a range that does not end where it should"; return; }
 	done
 }
 
-cut_file() { # TOPIC PATH
-	cut=$top/cuts/$2.$1.sed
-	[ -f "$cut" ] || cut=$top/cuts/$2.sed
-	name=${cut#"$top/"}
-	[ -f "$cut" ] || die "topic $1 cuts $2, but there is no $name"
-	[ -f "$asm/$2" ] || die "topic $1 cuts $2, but $version has no such file"
-	sed -f "$cut" "$asm/$2" > "$asm.cut" || die "$name: sed does not understand it"
+# What a cut says that it removes, of this version or else at most of any it was tried on.
+check_cut() { # CUT PATH
+	name=$(name_of "$1")
 	got=$(($(wc -l < "$asm/$2") - $(wc -l < "$asm.cut")))
-	want=$(sed -n "s/^# removes $version //p" "$cut")
+	want=$(sed -n "s/^# removes $version //p" "$1")
+	most=$(sed -n 's/^# removes [^ ]* //p' "$1" | sort -n | tail -n 1)
 	if [ -n "$want" ]; then
 		[ "$got" = "$want" ] ||
-			die "$name removes $got lines, on $version it must remove $want; compare its ranges with the source"
+			die "$name removes $got lines, of $version it must remove $want; compare its ranges with $2"
+	elif [ "$got" -gt "${most:-0}" ]; then
+		die "$name removes $got lines of $version${most:+, of no other more than $most}; compare its ranges with $2, then add '# removes $version $got' to it"
 	else
 		warn "$name was never tried on $version; it removes $got lines there"
 	fi
-	bad=$(check_ranges "$cut" "$asm/$2")
-	[ -z "$bad" ] || die "$name: $bad in $2 of $version"
-	diff -d "$asm/$2" "$asm.cut" | grep -q '^>' && die "$name changes lines, a cut may only remove them"
+	bad=$(check_ranges "$1" "$asm/$2")
+	[ -z "$bad" ] || die "$name: $bad in $2 of $version; mend it, or give this base its own in cuts/$base/"
+	diff -d "$asm/$2" "$asm.cut" | grep -q '^>' && die "$name changes lines of $2, a cut may only remove them"
+}
+
+cut_file() { # TOPIC PATH
+	by=$(name_of "$(message_of "$1")")
+	cut=$(find_cut "$2" "$1") || die "$by cuts $2, but there is no cuts/$2.sed, nor one in cuts/$base/"
+	[ -f "$asm/$2" ] || die "$by cuts $2, but $version has no such file; write Cuts-BASE: for the base that has it"
+	sed -f "$cut" "$asm/$2" > "$asm.cut" || die "$(name_of "$cut"): sed does not understand it"
+	check_cut "$cut" "$2"
 	mv "$asm.cut" "$asm/$2"
 	git_asm add "$2"
 }
 
 check_stage() { # TOPIC PATH
-	cut=$top/cuts/$2.$1.sed
-	[ -f "$cut" ] || die "topic $1 adds a part of $2, but there is no ${cut#"$top/"}"
+	cut=$(find_cut "$2" "$1") || die "$(name_of "$(message_of "$1")") adds a part of $2, but there is no cuts/$2.$1.sed"
 	whole_stage "$1" "$2" > "$asm.cut" || die "the parts of $2 cannot be cut"
 	bad=$(check_ranges "$cut" "$asm.cut")
-	[ -z "$bad" ] || die "${cut#"$top/"}: $bad in $2"
+	[ -z "$bad" ] || die "$(name_of "$cut"): $bad in $2"
 }
 
-apply_topic() { # PATCH
-	base=${1##*/}
-	topic=${base%%-*}
-	for path in $(trailer Cuts "$1"); do
-		case " $(trailer Adds "$1" | paste -sd ' ') " in
-		*" $path "*) check_stage "$topic" "$path" ;;
-		*) cut_file "$topic" "$path" ;;
-		esac
+apply_topic() { # TOPIC
+	by=$(name_of "$(diff_of "$1")")
+	mail=$asm.mail/$1.patch
+	mail_of "$1" > "$mail" || die "cannot write to $build"
+	for path in $(trailer Cuts < "$mail"); do
+		if trailer Adds < "$mail" | grep -qxF "$path"; then
+			check_stage "$1" "$path"
+		else
+			cut_file "$1" "$path"
+		fi
 	done
-	for path in $(trailer Adds "$1"); do
-		[ -f "$top/$path" ] || die "$base adds $path, but the checkout has no such file"
+	for path in $(trailer Adds < "$mail"); do
+		[ -f "$top/$path" ] || die "$(name_of "$(message_of "$1")") adds $path, but the checkout has no such file"
+		path=$(echo "$path" | sed "$place_files")
 		[ ! -e "$asm/$path" ] || git_asm rm -q "$path"
 	done
-	git_asm commit -q --allow-empty -m "cut $topic" || die "git could not commit the cuts of $base"
-	git_asm am -q --empty=keep --committer-date-is-author-date "$1" >"$logs/am.log" 2>&1 ||
-		die "$base does not apply to $version: $(grep -m 1 error: "$logs/am.log"); see $logs/am.log"
+	git_asm commit -q --allow-empty -m "cut $1" || die "git could not commit the cuts of $by"
+	git_asm am -q --empty=keep --committer-date-is-author-date "$mail" >"$log" 2>&1 ||
+		die "$by does not apply to $version: $(sed -n '/error:/{s///p;q}' "$log"); make it fit, or part it from the other base's by dev/part.sh $1"
 }
 
-# The series grows in a scratch tree; build/linux gets only what differs, so
+# What the number of a topic stands for must be plain.
+check_topics() {
+	for p in "$top"/patches/*.patch "$top"/patches/*/*.patch; do
+		[ -e "$p" ] || continue
+		name=$(name_of "$p") n=${p##*/}
+		n=${n%%-*}
+		case $n in
+		[0-9][0-9][0-9][0-9]) ;;
+		*) die "$name has no number of a topic; name it NNNN-what-it-does.patch" ;;
+		esac
+		[ "$(patch_in "${p%/*}" "$n")" = "$p" ] || die "$name: there are two of that number; rename one"
+		common=$(patch_in "$top/patches" "$n") || common=
+		if [ "$p" = "$common" ] || [ -z "$common" ]; then
+			grep -q '^Subject: ' "$p" || die "$name has no message; its topic's is to be in patches/$n-*.patch"
+		elif grep -q '^Subject: ' "$p"; then
+			die "$name has a message, and so has $(name_of "$common"); leave it in that alone"
+		fi
+	done
+}
+
+# The series grows in a scratch tree; the one we build in gets only what differs, so
 # that make there rebuilds only that.
-assemble() {
-	asm=$build/asm
+assemble() { # DIRECTORY
+	asm=$1
+	log=$logs/am-$what.log
 	version=$(kernel_version "$stock")
-	rm -rf "$asm" && mkdir "$asm" || die "cannot write to $build"
+	check_topics
+	rm -rf "$asm" "$asm.mail" && mkdir "$asm" "$asm.mail" || die "cannot write to $build"
 	{
 		cat "$stock/.kvm-files"
-		all_trailers Adds
+		all_trailers Adds | sed "$place_files"
 		all_trailers Cuts
-		sed -n 's/^diff --git a\/\(.*\) b\/.*/\1/p' /dev/null "$top"/patches/[0-9]*.patch 2>/dev/null
+		for n in $(topics); do sed -n 's/^diff --git a\/\(.*\) b\/.*/\1/p' "$(diff_of "$n")"; done
 	} | sort -u | while read -r path; do
 		[ ! -f "$stock/$path" ] || echo "$path"
 	done > "$asm.files"
@@ -173,17 +231,14 @@ assemble() {
 	git_asm init -q && git_asm add -A -f && git_asm commit -q -m "stock $version" ||
 		die "git could not start the series in $asm"
 	git_asm tag stock
-	for p in "$top"/patches/[0-9]*.patch; do
-		case $p in */0000-*|*'*'*) continue ;; esac
-		apply_topic "$p"
-	done
-	rm -f "$asm.cut"
+	for n in $(topics); do apply_topic "$n"; done
+	rm -f "$asm.cut" "$asm.range"
 }
 
 install_tree() {
 	if [ ! -d "$linux" ]; then
 		need_space 4000
-		say "copying build/stock to $where"
+		say "copying $(name_of "$stock") to $where"
 		rm -rf "$linux.new"
 		cp -a "$stock" "$linux.new" || die "could not copy $stock; is there space in $build?"
 		# The tools that make builds first note their absolute path. Were they built
@@ -212,22 +267,30 @@ install_tree() {
 	rm -rf "$linux/.git"
 	git_asm config status.showUntrackedFiles no
 	mv "$asm/.git" "$linux/.git"
+	mv "$asm.mail" "$linux/.git/topics"	# what refresh.sh compares with
 	git_linux reset -q
 	echo "$key $(git_linux rev-parse HEAD)" > "$linux/.git/series"
 	rm -rf "$asm" "$asm.files"
 	rm -f "$linux.updating"
 }
 
-# Our files: those a topic adds, and selftests that no topic adds yet.
+# Our files: those a topic adds, and selftests that no topic adds yet. Lines of where one
+# goes, and where it is in the checkout.
 our_files() {
-	all_trailers Adds
-	(cd "$top" && find tools -type f 2>/dev/null) | while read -r path; do
-		[ -e "$stock/$path" ] || echo "$path"
-	done
+	added_elsewhere > "$build/elsewhere.$$"
+	{
+		all_trailers Adds
+		(cd "$top" && find tools -type f 2>/dev/null) | grep -vxF -f "$build/elsewhere.$$" | while read -r path; do
+			[ -e "$stock/$path" ] || echo "$path"
+		done
+	} | sort -u > "$linux.ours"
+	sed "$place_files" "$linux.ours" | paste -d ' ' - "$linux.ours"
+	rm -f "$build/elsewhere.$$" "$linux.ours"
 }
 
 link_files() {
-	our_files | sort -u > "$linux.links.new"
+	our_files > "$linux.places"
+	cut -d ' ' -f 1 "$linux.places" | sort -u > "$linux.links.new"
 	if [ -f "$linux.links" ]; then
 		comm -23 "$linux.links" "$linux.links.new" | while read -r path; do
 			[ ! -L "$linux/$path" ] || rm "$linux/$path"
@@ -236,24 +299,36 @@ link_files() {
 				git_linux checkout -q -- "$path"
 		done
 	fi
-	while read -r path; do
-		[ -f "$top/$path" ] || die "a topic adds $path, but the checkout has no such file"
-		[ "$(readlink "$linux/$path")" = "$top/$path" ] && continue
+	while read -r path ours; do
+		[ -f "$top/$ours" ] || die "a topic adds $ours, but the checkout has no such file"
+		[ "$(readlink "$linux/$path")" = "$top/$ours" ] && continue
 		[ ! -e "$linux/$path" ] || [ -L "$linux/$path" ] ||
-			die "$where/$path is a file, not a link to ours; move your edit to $path and remove it there"
+			die "$where/$path is a file, not a link to ours; move your edit to $ours and remove it there"
 		mkdir -p "$linux/${path%/*}"
-		ln -sfn "$top/$path" "$linux/$path" || die "cannot write to $linux"
+		ln -sfn "$top/$ours" "$linux/$path" || die "cannot write to $linux"
 		# An object of the stock file of that name may be newer than ours.
-		touch -c "$top/$path"
-	done < "$linux.links.new"
+		touch -c "$top/$ours"
+	done < "$linux.places"
+	rm "$linux.places"
 	mv "$linux.links.new" "$linux.links"
 	sed 's/^/\//' "$linux.links" > "$linux/.git/info/exclude"
 }
 
 if [ "$what" = clean ]; then
-	check_clean "$build/linux"
+	check_clean "$top/build/linux"	# of before there were bases
+	for base in $bases; do check_clean "$top/build/$base/linux"; done
 	say "removing build/"
-	rm -rf "$build"
+	rm -rf "$top/build"
+	exit
+fi
+
+if [ "$what" = try ]; then
+	[ -f "$stock/.kvm-files" ] || die "there is no source in $(name_of "$stock"); run make tree BASE=$base"
+	dir=$(mktemp -d "$build/try.XXXXXX") || die "cannot write to $build"
+	trap 'rm -rf "$dir"' EXIT
+	trap 'exit 143' TERM
+	assemble "$dir/asm"
+	git_asm rev-parse 'HEAD^{tree}'
 	exit
 fi
 
@@ -268,16 +343,17 @@ fi
 
 key=$({
 	cat "$stock/.source"
-	cd "$top" && find patches cuts -type f -exec sha256sum {} + 2>/dev/null | sort -k 2
+	echo "$place_files"
+	for n in $(topics); do mail_of "$n"; done
+	cd "$top" && find cuts -type f ! -path 'cuts/[0-9]*' -exec sha256sum {} + 2>/dev/null | sort -k 2
+	find "cuts/$base" -type f -exec sha256sum {} + 2>/dev/null | sort -k 2
 } | sha256sum | cut -d ' ' -f 1)
 
 if [ ! -f "$linux/.git/series" ] || [ -e "$linux.updating" ] ||
    [ "$(cut -d ' ' -f 1 "$linux/.git/series")" != "$key" ]; then
 	check_clean "$linux"
-	set -- "$top"/patches/[0-9]*.patch
-	[ -e "$1" ] || shift
-	say "assembling $where: $# topics"
-	assemble
+	say "assembling $where: $(topics | wc -l) topics"
+	assemble "$build/asm"
 	install_tree
 fi
 link_files

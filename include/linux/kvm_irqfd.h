@@ -35,6 +35,9 @@ enum kvm_irqfd_state {
  *	zeroes if the route is not one MSI; under kvm->irqfds.lock
  * @bypassed: link in kvm->irqfds.bypassed, under kvm->irqfds.lock
  * @bypass_round: the last walk of that list that has come by, under the same lock
+ * @irq_bypass_vcpu: x86's own: the vCPU that the device's interrupts are posted to
+ * @vcpu_list: likewise: link in that vCPU's list
+ * @irq_bypass_data: likewise: what the IOMMU has to be told
  * @kvm: the VM; the irqfd holds no reference, the VM outlives it
  * @gsi: the interrupt to raise, not necessarily one with a route
  *
@@ -58,6 +61,9 @@ struct kvm_kernel_irqfd {
 	struct kvm_kernel_irq_routing_entry irq_entry;
 	struct list_head bypassed;
 	unsigned int bypass_round;
+	struct kvm_vcpu *irq_bypass_vcpu;
+	struct list_head vcpu_list;
+	void *irq_bypass_data;
 	struct kvm *kvm;
 	u32 gsi;
 

@@ -86,13 +86,13 @@ static void irqfd_hangup(struct kvm_kernel_irqfd *irqfd)
 {
 	struct kvm *kvm = irqfd->kvm;
 
-	guard(spinlock)(&kvm->irqfds.lock);
-
-	if (!irqfd_is_claimable(irqfd))
-		return;
-	irqfd->state = KVM_IRQFD_RETIRED;
-	list_move_tail(&irqfd->link, &kvm->irqfds.hung_up);
-	queue_work(system_long_wq, &kvm->irqfds.hup_work);
+	spin_lock(&kvm->irqfds.lock);
+	if (irqfd_is_claimable(irqfd)) {
+		irqfd->state = KVM_IRQFD_RETIRED;
+		list_move_tail(&irqfd->link, &kvm->irqfds.hung_up);
+		queue_work(system_long_wq, &kvm->irqfds.hup_work);
+	}
+	spin_unlock(&kvm->irqfds.lock);
 }
 
 /*
@@ -125,10 +125,12 @@ static int irqfd_wakeup(wait_queue_entry_t *wait, unsigned int mode, int sync,
  * struct irqfd_poll_table - how irqfd_assign() gets at the eventfd's wait queue
  * @pt: handed to the eventfd's poll
  * @irqfd: whose wait entry to add there
+ * @error: what that has come to
  */
 struct irqfd_poll_table {
 	poll_table pt;
 	struct kvm_kernel_irqfd *irqfd;
+	int error;
 };
 
 static void irqfd_queue_wait(struct file *file, wait_queue_head_t *wqh,
@@ -137,25 +139,29 @@ static void irqfd_queue_wait(struct file *file, wait_queue_head_t *wqh,
 	struct irqfd_poll_table *table =
 		container_of(pt, struct irqfd_poll_table, pt);
 
-	add_wait_queue_priority(wqh, &table->irqfd->wait);
+	/* What it consumes nobody else gets to see; there is one like that at most. */
+	table->error = add_wait_queue_priority_exclusive(wqh, &table->irqfd->wait);
 }
 
 /*
  * From here on signals raise interrupts.  A signal before the wait entry is
  * added leaves its count for the sample that poll takes afterwards, and that
  * raises one interrupt, through the work, without consuming the count.
+ * -EBUSY: somebody other than KVM consumes what this eventfd counts.
  */
-static void irqfd_arm(struct kvm_kernel_irqfd *irqfd, struct file *file)
+static int irqfd_arm(struct kvm_kernel_irqfd *irqfd, struct file *file)
 {
 	struct irqfd_poll_table table = { .irqfd = irqfd };
+	__poll_t events;
 
 	init_waitqueue_func_entry(&irqfd->wait, irqfd_wakeup);
-	/* What it consumes nobody else gets to see. */
-	irqfd->wait.flags |= WQ_FLAG_EXCLUSIVE;
 	init_poll_funcptr(&table.pt, irqfd_queue_wait);
 
-	if (vfs_poll(file, &table.pt) & EPOLLIN)
+	events = vfs_poll(file, &table.pt);
+	if (!table.error && events & EPOLLIN)
 		schedule_work(&irqfd->inject);
+
+	return table.error;
 }
 
 /*
@@ -174,7 +180,7 @@ static struct kvm_kernel_irqfd *irqfd_alloc(struct kvm *kvm, u32 gsi)
 {
 	struct kvm_kernel_irqfd *irqfd;
 
-	irqfd = kzalloc(sizeof(*irqfd), GFP_KERNEL_ACCOUNT);
+	irqfd = kzalloc_obj(*irqfd, GFP_KERNEL_ACCOUNT);
 	if (!irqfd)
 		return NULL;
 
@@ -246,6 +252,7 @@ static void irqfd_release_reservation(struct kvm_kernel_irqfd *irqfd)
 static int irqfd_prepare(struct kvm_kernel_irqfd *irqfd, struct file *file,
 			 struct kvm_irqfd *args)
 {
+	LIST_HEAD(alone);
 	int r;
 
 	r = irqfd_get_eventfds(irqfd, file, args);
@@ -259,8 +266,17 @@ static int irqfd_prepare(struct kvm_kernel_irqfd *irqfd, struct file *file,
 	if (irqfd->resamplefd) {
 		r = kvm_irqfd_resampler_join(irqfd);
 		if (r)
-			irqfd_release_reservation(irqfd);
+			goto out_release;
 	}
+
+	r = irqfd_arm(irqfd, file);
+	if (!r)
+		return 0;
+
+	list_add(&irqfd->link, &alone);
+	kvm_irqfd_resampler_leave(irqfd->kvm, &alone);
+out_release:
+	irqfd_release_reservation(irqfd);
 
 	return r;
 }
@@ -299,8 +315,6 @@ static int irqfd_assign(struct kvm *kvm, struct kvm_irqfd *args)
 		irqfd_free(irqfd);
 		return r;
 	}
-
-	irqfd_arm(irqfd, fd_file(f));
 	kvm_irqfd_start_bypass(irqfd);
 
 	spin_lock_irq(&kvm->irqfds.lock);

@@ -183,7 +183,7 @@ static struct kvm_gsi_mask *gsi_mask_get(struct kvm *kvm)
 	if (mask)
 		return mask;
 
-	mask = kvzalloc(sizeof(*mask), GFP_KERNEL_ACCOUNT);
+	mask = kvzalloc_obj(*mask, GFP_KERNEL_ACCOUNT);
 	if (!mask)
 		return NULL;
 
@@ -466,7 +466,7 @@ int kvm_vm_ioctl_pending_irqs(struct kvm *kvm, struct kvm_pending_irqs *args)
 	if (hweight32(args->flags) != 1 || !(args->pending || args->masked))
 		return -EINVAL;
 
-	bits = kzalloc(sizeof(*bits), GFP_KERNEL_ACCOUNT);
+	bits = kzalloc_obj(*bits, GFP_KERNEL_ACCOUNT);
 	if (!bits)
 		return -ENOMEM;
 

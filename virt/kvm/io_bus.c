@@ -238,7 +238,7 @@ int kvm_io_bus_write(struct kvm_vcpu *vcpu, enum kvm_bus bus_idx, gpa_t addr,
 
 	return io_bus_write(vcpu, bus_idx, addr, len, val);
 }
-EXPORT_SYMBOL_GPL(kvm_io_bus_write);
+EXPORT_SYMBOL_FOR_KVM_INTERNAL(kvm_io_bus_write);
 
 /*
  * The cookie once let a guest skip the search for its doorbell.  There is no
@@ -270,6 +270,7 @@ int kvm_io_bus_read(struct kvm_vcpu *vcpu, enum kvm_bus bus_idx, gpa_t addr,
 
 	return -EOPNOTSUPP;
 }
+EXPORT_SYMBOL_FOR_KVM_INTERNAL(kvm_io_bus_read);
 
 /* The oldest range that takes writes at @addr; it is used under kvm->srcu. */
 struct kvm_io_device *kvm_io_bus_get_dev(struct kvm *kvm, enum kvm_bus bus_idx,
@@ -291,7 +292,7 @@ struct kvm_io_device *kvm_io_bus_get_dev(struct kvm *kvm, enum kvm_bus bus_idx,
 
 	return NULL;
 }
-EXPORT_SYMBOL_GPL(kvm_io_bus_get_dev);
+EXPORT_SYMBOL_FOR_KVM_INTERNAL(kvm_io_bus_get_dev);
 
 static struct kvm_io_ranges *io_ranges(struct kvm_io_bus *io, u32 bus)
 {
@@ -432,7 +433,7 @@ int kvm_io_bus_unregister_dev(struct kvm *kvm, enum kvm_bus bus_idx,
 
 int kvm_io_bus_init(struct kvm *kvm)
 {
-	struct kvm_io_bus *io = kzalloc(sizeof(*io), GFP_KERNEL_ACCOUNT);
+	struct kvm_io_bus *io = kzalloc_obj(*io, GFP_KERNEL_ACCOUNT);
 	int r;
 
 	if (!io)

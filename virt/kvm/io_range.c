@@ -76,10 +76,11 @@ static struct kvm_io_range *io_walk_end(struct kvm_io_ranges *ranges,
 }
 
 /*
- * Gather the next younger devices that hold all of the access.  If they are as many as there is room for, there may be more.  The walk
- * may be left for as long as it takes them to decline, and go on in another array:
- * a range is known by its age, and if it is no more where it was, its place is
- * searched.  So an access that all decline looks at each once.
+ * Gather the next younger devices that hold all of the access.  If they are as many as
+ * there is room for, there may be more.  The walk may be left for as long as it takes
+ * them to decline, and go on in another array: a range is known by its age, and if it
+ * is no more where it was, its place is searched.  So an access that all decline looks
+ * at each once.
  */
 unsigned int kvm_io_ranges_gather(struct kvm_io_ranges *ranges,
 				  struct kvm_io_walk *walk)
@@ -261,7 +262,7 @@ struct kvm_io_ranges *kvm_io_ranges_with(struct kvm_io_ranges *old,
 	unsigned int nr = old ? old->nr : 0, start, end;
 	struct kvm_io_ranges *ranges;
 
-	ranges = kvmalloc(struct_size(ranges, range, nr + 1), GFP_KERNEL_ACCOUNT);
+	ranges = kvmalloc_flex(*ranges, range, nr + 1, GFP_KERNEL_ACCOUNT);
 	if (!ranges)
 		return NULL;
 	ranges->nr = 0;

@@ -56,7 +56,7 @@ bool kvm_irq_has_notifier(struct kvm *kvm, unsigned int irqchip,
 
 	return found;
 }
-EXPORT_SYMBOL_GPL(kvm_irq_has_notifier);
+EXPORT_SYMBOL_FOR_KVM_INTERNAL(kvm_irq_has_notifier);
 
 /* The caller holds irq_srcu, which the walk checks. */
 void kvm_notify_acked_gsi(struct kvm *kvm, int gsi)

@@ -39,39 +39,28 @@ void __weak kvm_arch_irq_bypass_start(struct irq_bypass_consumer *cons)
 {
 }
 
-int __weak kvm_arch_update_irqfd_routing(struct kvm *kvm, unsigned int host_irq,
-					 u32 guest_irq, bool set)
-{
-	return 0;
-}
-
 /* An architecture that cannot redirect a posted interrupt has nothing to do. */
-bool __weak kvm_arch_irqfd_route_changed(struct kvm_kernel_irq_routing_entry *old,
-					 struct kvm_kernel_irq_routing_entry *new)
+void __weak kvm_arch_update_irqfd_routing(struct kvm_kernel_irqfd *irqfd,
+					  struct kvm_kernel_irq_routing_entry *old,
+					  struct kvm_kernel_irq_routing_entry *new)
 {
-	return false;
 }
 
-/*
- * What hardware can post is one MSI, not masked; all zeroes is anything else.
- * Returns whether the gsi is not masked.
- */
-static bool irqfd_msi_route(struct kvm_kernel_irqfd *irqfd,
+/* What hardware can post is one MSI, not masked; all zeroes is anything else. */
+static void irqfd_msi_route(struct kvm_kernel_irqfd *irqfd,
 			    struct kvm_kernel_irq_routing_entry *msi)
 {
 	struct kvm_kernel_irq_routing_entry routes[KVM_NR_IRQCHIPS];
 
 	memset(msi, 0, sizeof(*msi));
 	if (kvm_gsi_is_masked(irqfd->kvm, irqfd->gsi))
-		return false;
+		return;
 
 	scoped_guard(srcu, &irqfd->kvm->irq_srcu) {
 		if (kvm_irq_map_gsi(irqfd->kvm, routes, irqfd->gsi) == 1 &&
 		    routes->type == KVM_IRQ_ROUTING_MSI)
 			*msi = *routes;
 	}
-
-	return true;
 }
 
 /* Some architectures leave the producer set when adding it has failed. */
@@ -135,15 +124,13 @@ void kvm_irqfd_start_bypass(struct kvm_kernel_irqfd *irqfd)
 	if (!kvm_arch_has_irq_bypass())
 		return;
 
-	cons->token = irqfd->eventfd;
 	cons->add_producer = irqfd_add_producer;
 	cons->del_producer = irqfd_del_producer;
 	cons->stop = kvm_arch_irq_bypass_stop;
 	cons->start = kvm_arch_irq_bypass_start;
 
-	/* The eventfd works without.  No token: unregistering does nothing. */
-	if (irq_bypass_register_consumer(cons))
-		cons->token = NULL;
+	/* If that fails the eventfd works without, and unregistering does nothing. */
+	irq_bypass_register_consumer(cons, irqfd->eventfd);
 }
 
 void kvm_irqfd_stop_bypass(struct kvm_kernel_irqfd *irqfd)
@@ -153,30 +140,17 @@ void kvm_irqfd_stop_bypass(struct kvm_kernel_irqfd *irqfd)
 
 static void irqfd_update_bypass(struct kvm_kernel_irqfd *irqfd)
 {
-	struct kvm_kernel_irq_routing_entry msi;
-	bool post;
+	struct kvm_kernel_irq_routing_entry old = irqfd->irq_entry;
 
 	lockdep_assert_held(&irqfd->kvm->irqfds.lock);
 
-	post = irqfd_msi_route(irqfd, &msi);
-	/* What is not posted, and is not to be, needs nothing; it may be masked often. */
-	if ((!irqfd->irq_entry.type && !msi.type) ||
-	    !kvm_arch_irqfd_route_changed(&irqfd->irq_entry, &msi))
-		return;
-
+	irqfd_msi_route(irqfd, &irqfd->irq_entry);
 	/*
+	 * What is not posted, and is not to be, needs nothing; it may be masked often.
 	 * No producer yet: the architecture will read the new route itself.
-	 * If the new route cannot be posted, nor must the old one be.
 	 */
-	if (irqfd->producer &&
-	    kvm_arch_update_irqfd_routing(irqfd->kvm, irqfd->producer->irq,
-					  irqfd->gsi, post)) {
-		kvm_arch_update_irqfd_routing(irqfd->kvm, irqfd->producer->irq,
-					      irqfd->gsi, false);
-		memset(&msi, 0, sizeof(msi));
-	}
-
-	irqfd->irq_entry = msi;
+	if ((old.type || irqfd->irq_entry.type) && irqfd->producer)
+		kvm_arch_update_irqfd_routing(irqfd, &old, &irqfd->irq_entry);
 }
 
 /*

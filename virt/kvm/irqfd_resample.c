@@ -128,7 +128,7 @@ static struct kvm_irqfd_resampler *resampler_create(struct kvm *kvm, u32 gsi)
 {
 	struct kvm_irqfd_resampler *resampler;
 
-	resampler = kzalloc(sizeof(*resampler), GFP_KERNEL_ACCOUNT);
+	resampler = kzalloc_obj(*resampler, GFP_KERNEL_ACCOUNT);
 	if (!resampler)
 		return NULL;
 

@@ -24,19 +24,23 @@
 #include <linux/kvm_host.h>
 #include <asm/svm.h>
 
-#include "kvm_cache_regs.h"
 #include "lapic.h"
+#include "pmu.h"
 #include "smm.h"
 #include "trace.h"
 #include "x86.h"
 
-/* Where eventfds are signalled under a lock that sleeps, they cannot be here. */
+/*
+ * Where eventfds are signalled under a lock that sleeps, they cannot be here.  Nor
+ * can the skip, if hardware is to count the instruction for the guest.
+ */
 static bool fastpath_can_ring(struct kvm_vcpu *vcpu)
 {
 	return !IS_ENABLED(CONFIG_PREEMPT_RT) &&
 	       static_branch_likely(&kvm_eventfd_fastpath) &&
 	       !is_guest_mode(vcpu) && !is_smm(vcpu) &&
-	       !vcpu->arch.guest_state_protected;
+	       !vcpu->arch.guest_state_protected &&
+	       kvm_pmu_is_fastpath_emulation_allowed(vcpu);
 }
 
 /*
@@ -71,7 +75,7 @@ fastpath_t handle_fastpath_pio(struct kvm_vcpu *vcpu, u16 port, int size)
 
 	return ret;
 }
-EXPORT_SYMBOL_GPL(handle_fastpath_pio);
+EXPORT_SYMBOL_FOR_KVM_INTERNAL(handle_fastpath_pio);
 
 /* The local APIC goes before all that is on the bus. */
 bool kvm_is_local_apic(struct kvm_vcpu *vcpu, gpa_t gpa)
@@ -79,7 +83,7 @@ bool kvm_is_local_apic(struct kvm_vcpu *vcpu, gpa_t gpa)
 	return lapic_in_kernel(vcpu) &&
 	       gpa_to_gfn(gpa) == gpa_to_gfn(vcpu->arch.apic_base);
 }
-EXPORT_SYMBOL_GPL(kvm_is_local_apic);
+EXPORT_SYMBOL_FOR_KVM_INTERNAL(kvm_is_local_apic);
 
 /* On SVM it is a page fault, which is traced as such before anything else is. */
 static noinline void fastpath_trace_fault(struct kvm_vcpu *vcpu, gpa_t gpa)
@@ -113,4 +117,4 @@ fastpath_t handle_fastpath_mmio(struct kvm_vcpu *vcpu, gpa_t gpa)
 
 	return ret;
 }
-EXPORT_SYMBOL_GPL(handle_fastpath_mmio);
+EXPORT_SYMBOL_FOR_KVM_INTERNAL(handle_fastpath_mmio);

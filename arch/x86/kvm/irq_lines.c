@@ -17,51 +17,12 @@
 
 #include <linux/kvm_host.h>
 #include <linux/bitops.h>
-#include <linux/jump_label.h>
-#include <linux/kstrtox.h>
-#include <linux/moduleparam.h>
 #include <linux/spinlock.h>
-#include <linux/sysfs.h>
 
 #include "ioapic.h"
 #include "irq.h"
 #include "irq_lines.h"
 #include "x86.h"
-
-/*
- * Whether events of eventfds take short cuts.  Each event asks for itself, and goes
- * right either way, so that this may change at any time.
- */
-DEFINE_STATIC_KEY_TRUE(kvm_eventfd_fastpath);
-
-static int eventfd_fastpath_set(const char *val, const struct kernel_param *kp)
-{
-	bool on;
-	int r = kstrtobool(val, &on);
-
-	if (r)
-		return r;
-
-	if (on)
-		static_branch_enable(&kvm_eventfd_fastpath);
-	else
-		static_branch_disable(&kvm_eventfd_fastpath);
-
-	return 0;
-}
-
-static int eventfd_fastpath_get(char *buffer, const struct kernel_param *kp)
-{
-	bool on = static_key_enabled(&kvm_eventfd_fastpath);
-
-	return sysfs_emit(buffer, "%c\n", on ? 'Y' : 'N');
-}
-
-static const struct kernel_param_ops eventfd_fastpath_ops = {
-	.set = eventfd_fastpath_set,
-	.get = eventfd_fastpath_get,
-};
-module_param_cb(eventfd_fastpath, &eventfd_fastpath_ops, NULL, 0644);
 
 static bool is_quick(struct kvm_kernel_irq_routing_entry *routes, int nr,
 		     struct kvm *kvm)

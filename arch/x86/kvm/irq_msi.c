@@ -19,6 +19,7 @@
 
 #include "irq.h"
 #include "lapic.h"
+#include "trace.h"
 #include "x86.h"
 
 /*

@@ -33,7 +33,6 @@
 #include <linux/unaligned.h>
 #include <trace/events/kvm.h>
 
-#include "kvm_cache_regs.h"
 #include "mmu.h"
 #include "smm.h"
 #include "x86.h"
@@ -266,7 +265,7 @@ static gpa_t walk_plain(struct kvm_vcpu *vcpu, struct guest_store *store, u64 gv
 	u64 used = PT_PRESENT_MASK | PT_ACCESSED_MASK, all = ~0ull, any = 0;
 	u64 mask = used | (address & vcpu->arch.reserved_gpa_bits);
 	u64 big = PT_PAGE_SIZE_MASK | GENMASK_ULL(PMD_SHIFT - 1, PAGE_SHIFT + 1);
-	int shift = PAGE_SHIFT + 9 * vcpu->arch.mmu->cpu_role.base.level;
+	int shift = PAGE_SHIFT + 9 * kvm_walk_level(vcpu);
 	unsigned long hva;
 
 	do {
@@ -295,10 +294,9 @@ static gpa_t walk_plain(struct kvm_vcpu *vcpu, struct guest_store *store, u64 gv
 
 static noinline gpa_t walk_any(struct kvm_vcpu *vcpu, gva_t gva, u64 access)
 {
-	struct kvm_mmu *mmu = vcpu->arch.walk_mmu;
 	struct x86_exception unused;
 
-	return mmu->gva_to_gpa(vcpu, mmu, gva, access, &unused);
+	return kvm_walk_gva(vcpu, gva, access, &unused);
 }
 
 static gpa_t store_translate(struct kvm_vcpu *vcpu, struct guest_store *store,
@@ -398,4 +396,4 @@ int kvm_ring_by_store(struct kvm_vcpu *vcpu, gpa_t gpa, int insn_len,
 
 	return kvm_skip_instruction_of(vcpu, store.pos);
 }
-EXPORT_SYMBOL_GPL(kvm_ring_by_store);
+EXPORT_SYMBOL_FOR_KVM_INTERNAL(kvm_ring_by_store);

@@ -399,6 +399,7 @@ static void *run_forever(void *unused)
 {
 	for (;;)
 		vcpu_run(vcpu);
+	return NULL;
 }
 
 static void guest_run_forever(u64 unused1, u64 unused2, u64 unused3)

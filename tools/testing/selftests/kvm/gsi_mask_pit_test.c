@@ -85,7 +85,7 @@ static int take_ticks(double time)
 
 static bool ticks_on(void)
 {
-	double until = seconds() + 0.3;
+	double until = seconds() + 3;
 	int nr = irqs_taken(TICK_VECTOR) + 4;
 
 	while (irqs_taken(TICK_VECTOR) < nr && seconds() < until) {

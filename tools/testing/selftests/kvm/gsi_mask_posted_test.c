@@ -57,10 +57,11 @@ static void route_all(int vector)
 
 static void start(void)
 {
-	irte = open("/dev/" IRTE_DEVICE, O_RDWR);
+	irte = open_last("/dev/" IRTE_DEVICE);
 	TEST_REQUIRE(irte >= 0 && kvm_has_doorbell_device());
 	doorbell_fd();
 	create_vm_with_irqchip();
+	__vm_vcpu_add(vm, 0);
 	route_all(VECTOR);
 }
 

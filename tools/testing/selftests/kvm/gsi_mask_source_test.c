@@ -35,7 +35,7 @@ FACT(stimer, "MASK-5 a SynIC timer has no gsi, and interrupts whatever is masked
 {
 	boot_with_sint(0);
 	vcpu_set_msr(vcpu, HV_X64_MSR_SIMP,
-		     addr_gva2gpa(vm, vm_vaddr_alloc_page(vm)) | BIT(0));
+		     addr_gva2gpa(vm, vm_alloc_page(vm)) | BIT(0));
 	mask_range(0, NR_GSIS);
 	vcpu_set_msr(vcpu, HV_X64_MSR_STIMER0_COUNT, 1);
 	vcpu_set_msr(vcpu, HV_X64_MSR_STIMER0_CONFIG, SINT << 16 | BIT(0));
@@ -174,10 +174,11 @@ static int start_posting(int *id)
 {
 	int fd;
 
-	irte = open("/dev/" IRTE_DEVICE, O_RDWR);
+	irte = open_last("/dev/" IRTE_DEVICE);
 	TEST_REQUIRE(irte >= 0 && kvm_has_doorbell_device());
 	doorbell_fd();
 	create_vm_with_irqchip();
+	__vm_vcpu_add(vm, 0);
 	set_route(MSI_ROUTE(MSI_GSI, VECTOR));
 	fd = new_irqfd(MSI_GSI);
 	*id = __doorbell_producer(fd, IRQ, 0);
@@ -232,14 +233,16 @@ FACT(race_posted, "MASK-13 a device that comes amid mask or unmask is posted if 
 {
 	int i, rounds = get_nprocs() > 1 ? 200 : 30;
 	struct producer_race race;
-	struct irte_call call;
 	pthread_t thread;
 
 	race.fd = start_posting(&race.id);
 	TEST_ASSERT(!ioctl(irte, IRTE_DELAY, 100), "IRTE_DELAY got errno %i", errno);
 	for (i = 0; i < rounds; i++) {
+		struct irte_call call;
+
 		doorbell_end(race.id);
 		read_irte(&call);
+		call = (struct irte_call) {};
 		thread = spawn(add_producer, &race);
 		dither();
 		if (i % 2)
@@ -248,7 +251,9 @@ FACT(race_posted, "MASK-13 a device that comes amid mask or unmask is posted if 
 			mask(MSI_GSI);
 		join(thread);
 		TEST_ASSERT(race.id >= 0, "DOORBELL_PRODUCER got errno %i", errno);
-		TEST_ASSERT(read_irte(&call) && posts(&call, VECTOR) == i % 2,
+		/* Nothing may be told of what is not posted from the start. */
+		read_irte(&call);
+		TEST_ASSERT(posts(&call, VECTOR) == i % 2,
 			    "In round %d it is %sposted", i, call.set ? "" : "not ");
 	}
 }

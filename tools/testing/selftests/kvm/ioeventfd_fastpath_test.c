@@ -133,9 +133,28 @@ static void guest_trap_onto(u64 stack, u64 unused1, u64 unused2)
 	asm volatile("mov %0, %%rsp; int3" : : "r"(stack) : "memory");
 }
 
+static void ignore_signal(int signal)
+{
+}
+
+/* Returns whether the vCPU comes out by itself. */
+static bool comes_out(void)
+{
+	struct sigaction action = { .sa_handler = ignore_signal };
+	int r;
+
+	sigaction(SIGALRM, &action, NULL);
+	alarm(20);
+	r = __vcpu_run(vcpu);
+	alarm(0);
+	TEST_ASSERT(!r || errno == EINTR, "KVM_RUN got errno %i", errno);
+	return !r;
+}
+
 /*
  * Where the processor writes to the doorbell by itself, there is no instruction to
- * go on behind; VMX cannot deliver the event there, and says so.
+ * go on behind; VMX cannot deliver the event there, and says so, though Linux 7.3 only
+ * if the address is accessed for the first time.
  */
 FACT(stack, "IOEV-25 an event delivered onto a stack at a doorbell does not ring")
 {
@@ -149,7 +168,11 @@ FACT(stack, "IOEV-25 an event delivered onto a stack at a doorbell does not ring
 	TEST_ASSERT_EQ(eventfd_take(fd), KICKS);
 
 	write_guest_global(vm, guest_call, call);
-	vcpu_run(vcpu);
+	if (!comes_out()) {
+		kvm_differs(false, "The event is delivered for ever");
+		must_be_silent(fd);
+		return;
+	}
 	TEST_ASSERT_KVM_EXIT_REASON(vcpu, KVM_EXIT_INTERNAL_ERROR);
 	TEST_ASSERT_EQ(vcpu->run->internal.suberror, KVM_INTERNAL_ERROR_DELIVERY_EV);
 	must_be_silent(fd);

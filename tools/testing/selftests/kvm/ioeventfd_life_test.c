@@ -135,7 +135,7 @@ BUS_FACT(churn, "IOEV-9 while doorbells come and go each write either rings or c
 	}
 	stop_hammer(thread);
 
-	writes = *(u64 *)addr_gva2hva(vm, (vm_vaddr_t)&guest_writes);
+	writes = *(u64 *)addr_gva2hva(vm, (gva_t)&guest_writes);
 	TEST_ASSERT(rung + nr_guest_exits == writes, "Of %lu writes %lu rang and %d came out",
 		    writes, rung, nr_guest_exits);
 }

@@ -42,7 +42,8 @@ static void guest_enter_l2_vmx(u64 pages, u64 is_first, u64 unused)
 	if (is_first) {
 		GUEST_ASSERT(prepare_for_vmx_operation((void *)pages));
 		GUEST_ASSERT(load_vmcs((void *)pages));
-		prepare_vmcs((void *)pages, l2_main, L2_STACK_TOP);
+		prepare_vmcs((void *)pages, l2_main);
+		GUEST_ASSERT(!vmwrite(GUEST_RSP, (u64)L2_STACK_TOP));
 		GUEST_ASSERT(!vmlaunch());
 	} else {
 		GUEST_ASSERT(!vmwrite(GUEST_RIP, vmreadz(GUEST_RIP) +
@@ -59,9 +60,10 @@ static void guest_enter_l2_svm(u64 data, u64 is_first, u64 npt)
 	struct svm_test_data *svm = (void *)data;
 
 	if (is_first) {
-		generic_svm_setup(svm, l2_main, L2_STACK_TOP);
+		generic_svm_setup(svm, l2_main);
+		svm->vmcb->save.rsp = (u64)L2_STACK_TOP;
 		if (npt) {
-			svm->vmcb->control.nested_ctl = SVM_NESTED_CTL_NP_ENABLE;
+			svm->vmcb->control.misc_ctl = SVM_MISC_ENABLE_NP;
 			svm->vmcb->control.nested_cr3 = npt;
 		}
 	} else {
@@ -84,44 +86,44 @@ static void guest_leave_l2_svm(u64 unused1, u64 unused2, u64 unused3)
 /*
  * The host's side.
  */
-static vm_vaddr_t l2_data;
-static u64 npt_root;
+static gva_t l2_data;
+static u64 nested_root;
 
-static void npt_map(u64 l2_gpa, u64 l1_gpa, int target_level)
+/* Present, and all rights, in NPT as in EPT; the rest is in leaves only. */
+#define NESTED_RIGHTS	(BIT_ULL(0) | BIT_ULL(1) | BIT_ULL(2))
+#define NESTED_LARGE	BIT_ULL(7)
+#define EPT_WRITE_BACK	(6ull << 3)
+
+static void nested_map_page(u64 l2_gpa, u64 l1_gpa, int target_level)
 {
-	u64 bits = PTE_PRESENT_MASK | PTE_WRITABLE_MASK | PTE_USER_MASK;
-	u64 *table = addr_gpa2hva(vm, npt_root), *entry;
+	u64 *table = addr_gpa2hva(vm, nested_root), *entry;
 	int level;
 
-	for (level = PG_LEVEL_512G; ; level--) {
+	/* NPT has as many levels as L1's own tables. */
+	for (level = vmx ? PG_LEVEL_512G : vm_page_table_levels(vm); ; level--) {
 		entry = &table[(l2_gpa >> PG_LEVEL_SHIFT(level)) & 0x1ff];
 		if (level == target_level)
 			break;
 		if (!*entry)
-			*entry = vm_alloc_page_table(vm) | bits;
+			*entry = vm_alloc_page_table(vm) | NESTED_RIGHTS;
 		table = addr_gpa2hva(vm, *entry & PHYSICAL_PAGE_MASK);
 	}
-	*entry = l1_gpa | bits | (level > PG_LEVEL_4K ? PTE_LARGE_MASK : 0);
+	*entry = l1_gpa | NESTED_RIGHTS | (vmx ? EPT_WRITE_BACK : 0) |
+		 (level > PG_LEVEL_4K ? NESTED_LARGE : 0);
 }
 
 /* What L2 has at the doorbells' page and behind: those pages of L1. */
-static void create_npt(u64 page0, u64 page1)
+static void create_nested_tables(u64 page0, u64 page1)
 {
 	u64 gpa;
 
-	npt_root = vm_alloc_page_table(vm);
+	nested_root = vm_alloc_page_table(vm);
 	for (gpa = 0; gpa < PG_SIZE_1G; gpa += PG_SIZE_2M)
-		npt_map(gpa, gpa, PG_LEVEL_2M);
-	npt_map(MMIO_GPA, page0, PG_LEVEL_4K);
-	npt_map(MMIO_PAGE1, page1, PG_LEVEL_4K);
-}
-
-static void create_ept(u64 page0, u64 page1)
-{
-	prepare_eptp(vmx, vm, 0);
-	nested_map_memslot(vmx, vm, 0);
-	nested_map(vmx, vm, MMIO_GPA, page0, PAGE_SIZE);
-	nested_map(vmx, vm, MMIO_PAGE1, page1, PAGE_SIZE);
+		nested_map_page(gpa, gpa, PG_LEVEL_2M);
+	nested_map_page(MMIO_GPA, page0, PG_LEVEL_4K);
+	nested_map_page(MMIO_PAGE1, page1, PG_LEVEL_4K);
+	if (vmx)
+		vmx->eptp_gpa = nested_root;
 }
 
 static void boot_nesting_guest(void)
@@ -140,15 +142,12 @@ static void boot_nested_paging_guest(u64 page0, u64 page1)
 {
 	boot_nesting_guest();
 	TEST_REQUIRE(vmx ? kvm_cpu_has_ept() : kvm_cpu_has(X86_FEATURE_NPT));
-	if (vmx)
-		create_ept(page0, page1);
-	else
-		create_npt(page0, page1);
+	create_nested_tables(page0, page1);
 }
 
 static void enter_l2(bool is_first)
 {
-	run_in_guest(vmx ? guest_enter_l2_vmx : guest_enter_l2_svm, l2_data, is_first, npt_root);
+	run_in_guest(vmx ? guest_enter_l2_vmx : guest_enter_l2_svm, l2_data, is_first, nested_root);
 }
 
 static void leave_l2(void)

@@ -575,11 +575,11 @@ static void must_not_differ(void)
 		    nr_probes, first_difference);
 }
 
-static struct guest_random_state layout_random;
+static struct kvm_random_state layout_random;
 
 static u32 random_below(u32 limit)
 {
-	return guest_random_u32(&layout_random) % limit;
+	return kvm_random_u32(&layout_random) % limit;
 }
 
 /* Every address of the window, every length, two values. */
@@ -722,7 +722,7 @@ static void probe_layout(const struct bus *bus)
 static void seed_layouts(u32 seed)
 {
 	printf("The seed is %u\n", seed);
-	layout_random = new_guest_random_state(seed);
+	layout_random = new_kvm_random_state(seed);
 }
 
 #define NR_LAYOUTS	3

@@ -526,7 +526,7 @@ static u64 stop_hammer(pthread_t thread)
 {
 	write_guest_global(vm, guest_stop, true);
 	join(thread);
-	return *(u64 *)addr_gva2hva(vm, (vm_vaddr_t)&guest_writes);
+	return *(u64 *)addr_gva2hva(vm, (gva_t)&guest_writes);
 }
 
 static int coalesced;

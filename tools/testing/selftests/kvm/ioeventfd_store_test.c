@@ -315,10 +315,10 @@ static u64 *guest_table(u64 gpa)
 /* More bits for the entry at @leaf that maps @gva, or also for those above it. */
 static void set_entry_bits(u64 gva, int leaf, u64 bits, bool above)
 {
-	u64 entry = vm->pgd, *table;
+	u64 entry = vm_pgd(vm), *table;
 	int level;
 
-	for (level = 3; level >= leaf; level--) {
+	for (level = vm_page_table_levels(vm) - 1; level >= leaf; level--) {
 		table = guest_table(entry) + (gva >> (12 + 9 * level) & 0x1ff);
 		if (above || level == leaf)
 			*table |= bits;
@@ -354,16 +354,19 @@ static const struct mapping {
 
 FACT(mapped, "IOEV-15 a plain store rings without the emulator however it is mapped")
 {
-	u64 gva = 0x8000000000ull, gpa = MMIO_GPA + PAGE_SIZE + OFFSET;
+	u64 step, gva, gpa = MMIO_GPA + PAGE_SIZE + OFFSET;
 	const struct mapping *mapping;
 	int fd, i, emulated;
 
 	boot();
+	/* Entries of the highest table that nobody else uses. */
+	step = BIT_ULL(12 + 9 * (vm_page_table_levels(vm) - 1));
+	gva = step;
 	fd = assign_value_at(gpa, 4, 7);
 	for (mapping = mappings; mapping < mappings + ARRAY_SIZE(mappings); mapping++) {
-		gva += 0x8000000000ull;
+		gva += step;
 		if (mapping->is_large)
-			__virt_pg_map(vm, gva, MMIO_GPA, PG_LEVEL_2M);
+			virt_map_level(vm, gva, MMIO_GPA, PG_SIZE_2M, PG_LEVEL_2M);
 		else
 			virt_map(vm, gva, MMIO_GPA, 2);
 		set_entry_bits(gva + PAGE_SIZE, mapping->is_large, mapping->bits,
@@ -407,12 +410,12 @@ FACT(user, "IOEV-15 so does one by the guest's user")
 {
 	/* mov %eax, (%rdi); out %al, $USER_PORT; and the latter alone */
 	static const u8 insns[] = { 0x89, 0x07, 0xe6, USER_PORT, 0xe6, USER_PORT };
-	vm_vaddr_t code;
+	gva_t code;
 	u64 start, by_both, by_out;
 	int fd, i;
 
 	boot();
-	code = vm_vaddr_alloc_page(vm);
+	code = vm_alloc_page(vm);
 	memcpy(addr_gva2hva(vm, code), insns, sizeof(insns));
 	set_entry_bits(code, 0, ENTRY_USER, true);
 	set_entry_bits(MMIO_GPA, 0, ENTRY_USER, true);
@@ -443,7 +446,7 @@ FACT(page_table, "IOEV-15 a store whose page table is at a doorbell's address is
 	must_ring(fd, STORE(MMIO_GPA, 4, 1));
 
 	virt_map(vm, gva, MMIO_GPA + PAGE_SIZE, 1);
-	for (entry = vm->pgd, level = 3; level > 0; level--) {
+	for (entry = vm_pgd(vm), level = vm_page_table_levels(vm) - 1; level > 0; level--) {
 		table = guest_table(entry) + (gva >> (12 + 9 * level) & 0x1ff);
 		entry = *table;
 	}
@@ -495,12 +498,12 @@ FACT(rewritten, "IOEV-15 of a store that is rewritten underneath each is done on
 {
 	int right[2], wrong[2], emulated;
 	u64 nr_right, nr_wrong;
-	vm_vaddr_t code;
+	gva_t code;
 	pthread_t thread;
 	void *hva;
 
 	boot();
-	code = vm_vaddr_alloc_page(vm);
+	code = vm_alloc_page(vm);
 	hva = addr_gva2hva(vm, code);
 	memcpy(hva, code_a, sizeof(code_a));
 	right[0] = assign_value_at(DOOR_GPA, 4, 1);

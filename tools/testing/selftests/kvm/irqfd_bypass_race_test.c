@@ -16,19 +16,19 @@
 /* Long enough for the other thread to come to KVM's lock and wait for it. */
 #define RACE_USECS	IRTE_MAX_USECS
 
-static struct guest_random_state rng;
+static struct kvm_random_state rng;
 
 static void seed_race(u32 seed)
 {
 	ksft_print_msg("seed %u, %d CPUs\n", seed, get_nprocs());
-	rng = new_guest_random_state(seed);
+	rng = new_kvm_random_state(seed);
 	irte_delay(RACE_USECS);
 }
 
 /* The low bits of this generator are poor. */
 static u32 random_below(u32 limit)
 {
-	return (u64)guest_random_u32(&rng) * limit >> 32;
+	return (u64)kvm_random_u32(&rng) * limit >> 32;
 }
 
 /* Starting a thread takes some time, of a magnitude that nobody knows. */

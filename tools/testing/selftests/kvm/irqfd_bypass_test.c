@@ -272,13 +272,14 @@ FACT(device, "T-44 the recorder is one at a time, refuses nonsense, and leaves K
 	TEST_ASSERT_ERRNO(__irte_fail(IRQ, 1, 4096), EINVAL);
 	TEST_ASSERT_ERRNO(ioctl(first, IRTE_DELAY, IRTE_MAX_USECS + 1), EINVAL);
 
-	create_vm_with_irqchip();
+	create_vm_to_post();
 	set_route(MSI_ROUTE(MSI_GSI, VECTOR));
 	fd = new_irqfd(MSI_GSI);
 	TEST_ASSERT(!__irte_fail(IRQ, 2, ENOSPC), "IRTE_FAIL got errno %i", errno);
 	id = add_producer(fd, IRQ);
+	set_route(MSI_ROUTE(MSI_GSI, OTHER_VECTOR));
 	end_producer(id);
-	must_be_calls(2);
+	TEST_ASSERT(read_calls() > 1, "There is no second call");
 	must_post(&calls[0], IRQ, MSI_GSI, VECTOR);
 	TEST_ASSERT_EQ(calls[1].ret, -ENOSPC);
 

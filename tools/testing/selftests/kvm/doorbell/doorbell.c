@@ -110,6 +110,7 @@ struct waiter {
 	wait_queue_entry_t wait;
 	poll_table pt;
 	bool takes;
+	bool is_first;
 	struct work_struct take;
 };
 
@@ -180,7 +181,10 @@ static void waiter_queue_wait(struct file *file, wait_queue_head_t *wqh,
 	struct waiter *waiter = container_of(pt, struct waiter, pt);
 
 	waiter->wqh = wqh;
-	add_wait_queue(wqh, &waiter->wait);
+	if (waiter->is_first)
+		add_wait_queue_priority(wqh, &waiter->wait);
+	else
+		add_wait_queue(wqh, &waiter->wait);
 }
 
 /* Out of the queue nothing queues the work, and then that is waited for. */
@@ -200,10 +204,10 @@ static struct object *waiter_create(void __user *argp)
 
 	if (copy_from_user(&args, argp, sizeof(args)))
 		return ERR_PTR(-EFAULT);
-	if (args.flags & ~DOORBELL_WAIT_TAKE)
+	if (args.flags & ~(DOORBELL_WAIT_TAKE | DOORBELL_WAIT_FIRST))
 		return ERR_PTR(-EINVAL);
 
-	waiter = kzalloc(sizeof(*waiter), GFP_KERNEL);
+	waiter = kzalloc_obj(*waiter, GFP_KERNEL);
 	if (!waiter)
 		return ERR_PTR(-ENOMEM);
 
@@ -219,6 +223,7 @@ static struct object *waiter_create(void __user *argp)
 	waiter->object.eventfd = eventfd;
 	waiter->object.stop = waiter_stop;
 	waiter->takes = args.flags & DOORBELL_WAIT_TAKE;
+	waiter->is_first = args.flags & DOORBELL_WAIT_FIRST;
 	INIT_WORK(&waiter->take, waiter_take);
 	init_waitqueue_func_entry(&waiter->wait, waiter_wakeup);
 	init_poll_funcptr(&waiter->pt, waiter_queue_wait);
@@ -310,7 +315,7 @@ static struct signaller *signaller_alloc(int fd, u32 context, u32 nr, u32 usecs)
 	if (IS_ERR(eventfd))
 		return ERR_CAST(eventfd);
 
-	signaller = kzalloc(sizeof(*signaller), GFP_KERNEL);
+	signaller = kzalloc_obj(*signaller, GFP_KERNEL);
 	if (!signaller || !atomic_add_unless(&nr_signallers, 1, MAX_SIGNALLERS)) {
 		eventfd_ctx_put(eventfd);
 		kfree(signaller);
@@ -323,8 +328,13 @@ static struct signaller *signaller_alloc(int fd, u32 context, u32 nr, u32 usecs)
 	signaller->nr = nr;
 	signaller->period = ns_to_ktime((u64)usecs * NSEC_PER_USEC);
 	init_completion(&signaller->done);
+#ifdef HAS_HRTIMER_SETUP
+	hrtimer_setup(&signaller->timer, signaller_expired, CLOCK_MONOTONIC,
+		      signaller_mode(signaller));
+#else
 	hrtimer_init(&signaller->timer, CLOCK_MONOTONIC, signaller_mode(signaller));
 	signaller->timer.function = signaller_expired;
+#endif
 
 	return signaller;
 }
@@ -391,20 +401,25 @@ static void producer_stop(struct object *object)
 	irq_bypass_unregister_producer(&producer->bypass);
 }
 
-/* The token is the eventfd's context, and cannot be anyone else's meanwhile. */
+/* It is known by the eventfd's context, which cannot be anyone else's meanwhile. */
 static int producer_register(struct producer *producer, int irq)
 {
 	struct irq_bypass_producer *bypass = &producer->bypass;
 
 	producer->object.stop = producer_stop;
-	bypass->token = producer->object.eventfd;
-	bypass->irq = irq;
 	bypass->add_consumer = producer_add_consumer;
 	bypass->del_consumer = producer_del_consumer;
 	bypass->stop = producer_stop_irq;
 	bypass->start = producer_start_irq;
 
+#ifdef BYPASS_IS_BY_EVENTFD
+	return irq_bypass_register_producer(bypass, producer->object.eventfd, irq);
+#else
+	bypass->token = producer->object.eventfd;
+	bypass->irq = irq;
+
 	return irq_bypass_register_producer(bypass);
+#endif
 }
 #else
 static int producer_register(struct producer *producer, int irq)
@@ -425,7 +440,7 @@ static struct object *producer_create(void __user *argp)
 	if (args.error > MAX_ERRNO)
 		return ERR_PTR(-EINVAL);
 
-	producer = kzalloc(sizeof(*producer), GFP_KERNEL);
+	producer = kzalloc_obj(*producer, GFP_KERNEL);
 	if (!producer)
 		return ERR_PTR(-ENOMEM);
 
@@ -473,7 +488,7 @@ static struct object *delay_create(void __user *argp)
 	if (!args.usecs || args.usecs > DOORBELL_MAX_DELAY)
 		return ERR_PTR(-EINVAL);
 
-	delay = kzalloc(sizeof(*delay), GFP_KERNEL);
+	delay = kzalloc_obj(*delay, GFP_KERNEL);
 	if (!delay)
 		return ERR_PTR(-ENOMEM);
 
@@ -681,7 +696,7 @@ static long doorbell_ioctl(struct file *filep, unsigned int ioctl,
 
 static int doorbell_open(struct inode *inode, struct file *filep)
 {
-	struct doorbell_file *file = kzalloc(sizeof(*file), GFP_KERNEL);
+	struct doorbell_file *file = kzalloc_obj(*file, GFP_KERNEL);
 
 	if (!file)
 		return -ENOMEM;

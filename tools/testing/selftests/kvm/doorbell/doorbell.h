@@ -22,6 +22,8 @@ enum doorbell_context {
 
 /* Take the eventfd's count, from a work item. */
 #define DOORBELL_WAIT_TAKE	1
+/* Be first, as somebody who consumes what the eventfd counts. */
+#define DOORBELL_WAIT_FIRST	2
 
 struct doorbell_wait {
 	__s32 fd;

@@ -14,8 +14,9 @@
  *
  * Path:     A kprobe at the entry of a function of KVM's goes on in a function
  *           of this file with the same arguments and the same caller, as a live
- *           patch does.  kvm_arch_has_irq_bypass() becomes may_post();
- *           vmx_pi_update_irte() or avic_pi_update_irte() becomes record_irte().
+ *           patch does.  vmx_pi_update_irte() or avic_pi_update_irte() becomes
+ *           record_irte(), and kvm_arch_has_irq_bypass() becomes may_post().
+ *           Where that is inline, the variable that it reads is set.
  *
  * Context:  may_post() can be preempted.  record_irte() runs under
  *           kvm->irqfds.lock, interrupts off.
@@ -26,7 +27,9 @@
  * Life:     The probes are there while the file is open, and only one may be.
  *           What has been redirected then may still be here when they are gone:
  *           irte_exit() waits for it.  Interrupts that are still posted when the
- *           file closes, KVM takes back from the hardware that it has.
+ *           file closes, KVM takes back from the hardware that it has; or, where
+ *           it keeps a list of them for each vCPU, from here: then the probes stay,
+ *           and nobody can open the file, until the last one is taken back.
  *
  * Limits:   This is for root, and for tests: on a machine that can post, other
  *           VMs' interrupts are not posted any more, and the devices that they
@@ -39,6 +42,7 @@
 #include <linux/fs.h>
 #include <linux/kprobes.h>
 #include <linux/kvm_host.h>
+#include <linux/kvm_irqfd.h>
 #include <linux/miscdevice.h>
 #include <linux/module.h>
 #include <linux/mutex.h>
@@ -48,6 +52,7 @@
 #include <linux/spinlock.h>
 #include <linux/srcu.h>
 #include <linux/uaccess.h>
+#include <linux/workqueue.h>
 
 #include "irte.h"
 
@@ -57,6 +62,7 @@
  * @nr: of @calls
  * @lost: calls since the last IRTE_READ that found no room
  * @usecs: how long a call that posts takes
+ * @posted: how many interrupts are, if KVM tells by vCPU
  * @failure: which call is to fail, none if its nth is 0
  * @calls: oldest first
  */
@@ -65,6 +71,7 @@ struct recorder {
 	u32 nr;
 	u32 lost;
 	u32 usecs;
+	int posted;
 	struct irte_failure failure;
 	struct irte_call calls[IRTE_MAX_CALLS];
 };
@@ -83,13 +90,86 @@ struct redirect {
 	void *to;
 };
 
-static struct redirect has_bypass, update_irte;
+static struct redirect update_irte;
 static DEFINE_MUTEX(irte_lock);
 static bool irte_is_open;
+
+#ifdef POSTS_TO_A_VCPU
+static bool *may_post, could_post, irte_is_closing;
+
+static void irte_last(struct work_struct *work);
+static DECLARE_WORK(irte_last_work, irte_last);
+#else
+static struct redirect has_bypass;
+#endif
+
+static int next_error(unsigned int host_irq)
+{
+	struct irte_failure *failure = &recorder.failure;
+
+	lockdep_assert_held(&recorder.lock);
+
+	if (!failure->nth || failure->host_irq != host_irq || --failure->nth)
+		return 0;
+
+	return -failure->error;
+}
+
+static int record(struct irte_call *call)
+{
+	if (call->set)
+		udelay(READ_ONCE(recorder.usecs));
+
+	guard(spinlock_irqsave)(&recorder.lock);
+
+	call->ret = next_error(call->host_irq);
+	if (recorder.nr < IRTE_MAX_CALLS)
+		recorder.calls[recorder.nr++] = *call;
+	else
+		recorder.lost++;
+
+	return call->ret;
+}
 
 /*
  * In place of KVM's functions.
  */
+#ifdef POSTS_TO_A_VCPU
+/* What the vendor's module has in its lists are others. */
+static void count_posted(int posted, int was_posted)
+{
+	guard(spinlock_irqsave)(&recorder.lock);
+
+	recorder.posted += posted - was_posted;
+	if (was_posted && !recorder.posted)
+		schedule_work(&irte_last_work);
+}
+
+static int record_irte(struct kvm_kernel_irqfd *irqfd, struct kvm *kvm,
+		       unsigned int host_irq, u32 gsi, struct kvm_vcpu *vcpu, u32 vector)
+{
+	const struct kvm_kernel_irq_routing_entry *entry = &irqfd->irq_entry;
+	struct irte_call call = {
+		.host_irq = host_irq,
+		.gsi = gsi,
+		.set = !!vcpu,
+	};
+	int r;
+
+	lockdep_assert_held(&kvm->irqfds.lock);
+
+	/* The vector is the route's, or else it is none that could be posted. */
+	if (vcpu && vector == (entry->msi.data & 0xff)) {
+		call.type = entry->type;
+		call.address = entry->msi.address_lo;
+		call.data = entry->msi.data;
+	}
+	r = record(&call);
+	count_posted(vcpu && !r, !!irqfd->irq_bypass_vcpu);
+
+	return r;
+}
+#else
 static bool may_post(void)
 {
 	return true;
@@ -118,18 +198,6 @@ static void read_route(struct kvm *kvm, struct irte_call *call)
 	}
 }
 
-static int next_error(unsigned int host_irq)
-{
-	struct irte_failure *failure = &recorder.failure;
-
-	lockdep_assert_held(&recorder.lock);
-
-	if (!failure->nth || failure->host_irq != host_irq || --failure->nth)
-		return 0;
-
-	return -failure->error;
-}
-
 static int record_irte(struct kvm *kvm, unsigned int host_irq, u32 gsi, bool set)
 {
 	struct irte_call call = {
@@ -142,19 +210,10 @@ static int record_irte(struct kvm *kvm, unsigned int host_irq, u32 gsi, bool set
 
 	/* For those who wait for KVM's lock meanwhile, the route is an old one. */
 	read_route(kvm, &call);
-	if (set)
-		udelay(READ_ONCE(recorder.usecs));
 
-	guard(spinlock_irqsave)(&recorder.lock);
-
-	call.ret = next_error(host_irq);
-	if (recorder.nr < IRTE_MAX_CALLS)
-		recorder.calls[recorder.nr++] = call;
-	else
-		recorder.lost++;
-
-	return call.ret;
+	return record(&call);
 }
+#endif
 
 /*
  * Probes.
@@ -197,7 +256,38 @@ static void redirect_stop(struct redirect *redirect)
 	unregister_kprobe(&redirect->kprobe);
 }
 
-/* Where they have other names, or are inline, their arguments may be others, too. */
+#ifdef POSTS_TO_A_VCPU
+/* The variable is for KVM's own modules, so that the linker would not find it. */
+static int may_post_start(void)
+{
+	may_post = __symbol_get("enable_device_posted_irqs");
+	if (!may_post)
+		return -ENOENT;
+
+	could_post = READ_ONCE(*may_post);
+	WRITE_ONCE(*may_post, true);
+
+	return 0;
+}
+
+static void may_post_stop(void)
+{
+	WRITE_ONCE(*may_post, could_post);
+	__symbol_put("enable_device_posted_irqs");
+}
+#else
+static int may_post_start(void)
+{
+	return redirect_start(&has_bypass, "kvm_arch_has_irq_bypass", may_post);
+}
+
+static void may_post_stop(void)
+{
+	redirect_stop(&has_bypass);
+}
+#endif
+
+/* Where they have other names their arguments may be others, too. */
 static int probes_start(void)
 {
 	int r;
@@ -210,10 +300,10 @@ static int probes_start(void)
 		return -EOPNOTSUPP;
 	}
 
-	r = redirect_start(&has_bypass, "kvm_arch_has_irq_bypass", may_post);
+	r = may_post_start();
 	if (r) {
 		redirect_stop(&update_irte);
-		pr_err("cannot probe kvm_arch_has_irq_bypass(): %d\n", r);
+		pr_err("cannot have KVM post: %d\n", r);
 		return -EOPNOTSUPP;
 	}
 
@@ -222,9 +312,42 @@ static int probes_start(void)
 
 static void probes_stop(void)
 {
-	redirect_stop(&has_bypass);
+	may_post_stop();
 	redirect_stop(&update_irte);
 }
+
+#ifdef POSTS_TO_A_VCPU
+/* The file has been closed, and so is this, once nothing is posted any more. */
+static void irte_last(struct work_struct *work)
+{
+	guard(mutex)(&irte_lock);
+
+	if (!irte_is_closing || READ_ONCE(recorder.posted))
+		return;
+
+	probes_stop();
+	irte_is_closing = false;
+	irte_is_open = false;
+	module_put(THIS_MODULE);
+}
+
+static bool has_last_to_wait_for(void)
+{
+	if (!READ_ONCE(recorder.posted))
+		return false;
+
+	irte_is_closing = true;
+	__module_get(THIS_MODULE);
+	schedule_work(&irte_last_work);
+
+	return true;
+}
+#else
+static bool has_last_to_wait_for(void)
+{
+	return false;
+}
+#endif
 
 /*
  * The file.
@@ -339,6 +462,9 @@ static int irte_release(struct inode *inode, struct file *filep)
 {
 	guard(mutex)(&irte_lock);
 
+	if (has_last_to_wait_for())
+		return 0;
+
 	probes_stop();
 	irte_is_open = false;
 
@@ -369,6 +495,9 @@ static int __init irte_init(void)
 static void __exit irte_exit(void)
 {
 	misc_deregister(&irte_device);
+#ifdef POSTS_TO_A_VCPU
+	cancel_work_sync(&irte_last_work);
+#endif
 	synchronize_rcu_tasks();
 }
 

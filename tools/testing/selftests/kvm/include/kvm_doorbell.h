@@ -16,6 +16,20 @@
 #include "doorbell/doorbell.h"
 #include "kvm_eventfd_util.h"
 
+/* What opens so closes behind all else when a test ends. */
+#define LAST_FD		1000
+
+static inline int open_last(const char *path)
+{
+	int fd = open(path, O_RDWR), last;
+
+	if (fd < 0)
+		return fd;
+	last = fcntl(fd, F_DUPFD, LAST_FD);
+	close(fd);
+	return last;
+}
+
 static inline bool kvm_has_doorbell_device(void)
 {
 	int fd = open("/dev/" DOORBELL_DEVICE, O_RDWR);

@@ -15,6 +15,7 @@
 
 #include "kvm_util.h"
 #include "processor.h"
+#include "kvm_compat.h"
 #include "kvm_fact.h"
 
 /* The uapi: no field may move or change its size. */

@@ -35,7 +35,8 @@ struct kvm_fact {
 /* Seconds until a fact counts as hung; debug kernels in emulators are slow. */
 #define KVM_FACT_TIMEOUT	200
 
-static struct kvm_fact *kvm_facts, **kvm_facts_tail = &kvm_facts;
+static struct kvm_fact *kvm_facts;
+static __maybe_unused struct kvm_fact **kvm_facts_tail = &kvm_facts;
 static bool kvm_is_older_kernel;
 
 static inline bool kvm_is_older(void)

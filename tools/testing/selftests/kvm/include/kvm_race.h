@@ -35,18 +35,18 @@ static int nr_cpus;
 static u32 seed;
 static int seen[MAX_OUTCOMES];
 
-static __thread struct guest_random_state rng;
+static __thread struct kvm_random_state rng;
 
 static inline void seed_thread(u32 nr)
 {
-	rng = new_guest_random_state(seed + nr * 0x9e3779b9);
-	guest_random_u32(&rng);
+	rng = new_kvm_random_state(seed + nr * 0x9e3779b9);
+	kvm_random_u32(&rng);
 }
 
 /* The low bits of this generator are poor. */
 static inline u32 random_below(u32 limit)
 {
-	return (u64)guest_random_u32(&rng) * limit >> 32;
+	return (u64)kvm_random_u32(&rng) * limit >> 32;
 }
 
 /*
@@ -222,7 +222,7 @@ static inline void *close_vm_soon(void *arg)
 
 static inline void wait_for_guest(u64 *counter, u64 steps)
 {
-	u64 *host = addr_gva2hva(vm, (vm_vaddr_t)counter);
+	u64 *host = addr_gva2hva(vm, (gva_t)counter);
 	u64 start = READ_ONCE(*host);
 
 	wait_until(READ_ONCE(*host) - start >= steps);

@@ -184,7 +184,7 @@ static inline void enable_apic(struct kvm_vcpu *vcpu, u8 logical_id)
 
 static inline int irqs_taken(int vector)
 {
-	return READ_ONCE(((int *)addr_gva2hva(vm, (vm_vaddr_t)guest_irqs))[vector]);
+	return READ_ONCE(((int *)addr_gva2hva(vm, (gva_t)guest_irqs))[vector]);
 }
 
 static inline void take_irqs(void)
@@ -292,7 +292,8 @@ static inline int __set_routing(const struct kvm_irq_routing_entry *entries, u32
 
 	TEST_ASSERT(routing, "calloc() failed");
 	routing->nr = nr;
-	memcpy(routing->entries, entries, size);
+	if (nr)
+		memcpy(routing->entries, entries, size);
 	ret = __vm_ioctl(vm, KVM_SET_GSI_ROUTING, routing);
 	free(routing);
 	return ret;

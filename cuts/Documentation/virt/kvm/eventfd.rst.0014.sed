@@ -1,6 +1,0 @@
-# irqfds
-/^KVM_IRQFD: what is accepted$/,/^KVM_IRQFD: resampling$/{/^KVM_IRQFD: resampling$/!d}
-/^KVM_SET_GSI_ROUTING$/,/^KVM_IOEVENTFD: what is accepted$/{/^KVM_IOEVENTFD: what is accepted$/!d}
-/^The life of an irqfd$/,/^Resampling$/{/^Resampling$/!d}
-/^- ``KVM_SET_GSI_ROUTING`` does not visit/,/whatever it had\.$/d
-/^- An eventfd drives one irqfd/,/^- Overlaps of/{/^- Overlaps of/!d}

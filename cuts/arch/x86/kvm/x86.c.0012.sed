@@ -1,3 +1,0 @@
-# removes 6.12.117 2
-/^	case KVM_CAP_IOEVENTFD:/d
-/^	case KVM_CAP_IOEVENTFD_NO_LENGTH:/d

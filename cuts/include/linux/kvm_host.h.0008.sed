@@ -1,2 +1,0 @@
-# removes 6.12.117 1
-/^	struct hlist_head irq_ack_notifier_list;/d

@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * What masking asks of the architecture, if its gsis are MSIs and have no pins.
+ *
+ * Path:     KVM_UNMASK_IRQ -> kvm_arch_unmask_gsi()
+ *           KVM_PENDING_IRQS -> kvm_arch_gsi_is_pending()
+ *
+ * Context:  the ioctls', which sleep.
+ *
+ * Locks:    none of its own.
+ *
+ * An architecture with chips that have pins has its own versions of all of these, see
+ * kvm_host.h for what they do.  Without, nobody holds a gsi up but who has told so
+ * while it was masked, and nothing latches what is not noted.
+ */
+
+#include <linux/kvm_host.h>
+
+unsigned long __weak kvm_arch_pin_levels(struct kvm_kernel_irq_routing_entry *routes,
+					 int nr, struct kvm *kvm)
+{
+	return 0;
+}
+
+unsigned long __weak kvm_arch_hold_pins(struct kvm_kernel_irq_routing_entry *routes,
+					int nr, struct kvm *kvm, u32 gsi)
+{
+	return 0;
+}
+
+void __weak kvm_arch_unmask_gsi(struct kvm_kernel_irq_routing_entry *routes, int nr,
+				struct kvm *kvm, u32 gsi,
+				struct kvm_gsi (*open)(void *arg, unsigned long levels),
+				void *arg)
+{
+	struct kvm_gsi noted = open(arg, 0);
+
+	if (nr && noted.raised)
+		routes->set(routes, kvm, KVM_USERSPACE_IRQ_SOURCE_ID, 1, false);
+}
+
+bool __weak kvm_arch_gsi_is_pending(struct kvm_kernel_irq_routing_entry *routes, int nr,
+				    struct kvm *kvm, const struct kvm_gsi *noted)
+{
+	return noted->raised;
+}
+
+void __weak kvm_arch_latch_edge(struct kvm_kernel_irq_routing_entry *routes, int nr,
+				struct kvm *kvm)
+{
+}
+
+void __weak kvm_arch_gsis_rerouted(struct kvm *kvm)
+{
+}
+
+void __weak kvm_arch_drop_edge(struct kvm_kernel_irq_routing_entry *routes, int nr,
+			       struct kvm *kvm, u32 gsi, bool noted)
+{
+}
