@@ -3,7 +3,8 @@
 # instructions, on each emulated machine, and those of eventfd_scale_perf_test, on svm,
 # as if that were a machine named scale; or on those that BENCH_ON names. Writes
 # bench/MACHINE.tsv and plots it to bench/MACHINE.svg, and svm's rows of many to
-# bench/scale.svg, or all that to bench/BASE/ for another base than 6.12; prints it, what is dearer on ours, and which bars of dev/bars are met.
+# bench/scale.svg, or all that to bench/BASE/ for another base than 6.12; prints it, what
+# is dearer on ours, and which bars of dev/bars are met.
 . "$(dirname "$0")/lib.sh"
 unset DEBUG
 
