@@ -119,6 +119,8 @@ no_source() {
 	END
 	chmod +x "$toy/build/bin/apt-get"
 	PATH=$toy/build/bin:$PATH SRC='' refused 'no source of Linux 7.3 is to be had' 7.3 fetch.sh
+	PATH=$toy/build/bin:$PATH SRC='' on 7.3 tree.sh stock
+	[ $? = "$no_source" ] || echo "make check could not know that"
 	PATH=$toy/build/bin:$PATH tree 6.12
 	gone build/7.3/apt
 }

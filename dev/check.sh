@@ -2,27 +2,59 @@
 # Lint, then all tests, in guests: ours on three machines, stock on two; with DEBUG=1
 # on the debug kernel. check.sh clients: Debian's QEMU as the client of either kernel.
 # check.sh short: of all that lint, the tests of ours on svm and a smoke test on vmx.
+# check.sh all: all, and for the other bases short, if their source is to be had.
 # At the end all failures are told once more; the last line is the sum.
 . "$(dirname "$0")/lib.sh"
 unset CPUS
 
 rm -f "$logs"/check-*.verdict "$logs"/check-*.sum
 
+# failed NAME WHAT: a verdict of what came to no tests
+failed() {
+	echo "FAIL $2" > "$logs/check-$1.verdict"
+	echo 0 1 0 > "$logs/check-$1.sum"
+}
+
 # What must be there before anything can run.
 must() {
 	"$@" && return
-	echo "FAIL ${1##*/} $2" > "$logs/check-build.verdict"
-	echo 0 1 0 > "$logs/check-build.sum"
+	failed build "${1##*/} $2"
 	finish
 }
-finish() {
-	total=$(cat "$logs"/check-*.sum | awk '{ p += $1; f += $2; s += $3 }
+finish() { # DIRECTORY... of verdicts
+	[ $# -gt 0 ] || set -- "$logs"
+	total=$(find "$@" -name 'check-*.sum' -exec cat {} + | awk '{ p += $1; f += $2; s += $3 }
 		END { print p + 0 " passed, " f + 0 " failed, " s + 0 " skipped"; exit f || !p }')
 	status=$?
-	[ $status = 0 ] || cat "$logs"/check-*.verdict | grep -v '^ok '
+	[ $status = 0 ] || find "$@" -name 'check-*.verdict' -exec grep -hv '^ok ' {} +
 	echo "$total"
 	exit $status
 }
+
+# A source of the user's own is of one base.
+other_base() {
+	unset LINUX_SRC
+	base=$1 BASE=$1 logs=$top/build/$1/logs
+	mkdir -p "$logs" && rm -f "$logs"/check-*.verdict "$logs"/check-*.sum || die "cannot write to $logs"
+	say "Linux $base"
+	"$top/dev/tree.sh" stock
+	case $? in
+	0) "$top/dev/check.sh" short; return ;;
+	"$no_source") warn "nothing of $base has been checked"; echo 0 0 1 > "$logs/check-source.sum" ;;
+	*) failed source "tree.sh stock, of $base" ;;
+	esac
+}
+
+if [ "${1-}" = all ]; then
+	"$top/dev/check.sh"
+	set -- "$logs"
+	for b in $bases; do
+		[ "$b" != "${BASE-}" ] || continue
+		(other_base "$b")
+		set -- "$@" "$top/build/$b/logs"
+	done
+	finish "$@"
+fi
 
 names() { for t; do echo "${t##*/}"; done | paste -sd ' ' -; }
 
@@ -122,8 +154,8 @@ if [ -z "${DEBUG-}" ]; then
 	if "$top/dev/lint.sh"; then
 		echo 1 0 0 > "$logs/check-lint.sum"
 	else
-		echo "FAIL lint" | tee "$logs/check-lint.verdict"
-		echo 0 1 0 > "$logs/check-lint.sum"
+		echo "FAIL lint"
+		failed lint lint
 	fi
 	must "$top/dev/kernel.sh" stock
 fi
@@ -155,10 +187,7 @@ fi
 
 # What ran on vmx beside all else.
 finish_vmx() {
-	wait "$vmx" || {
-		echo "FAIL vmx: its guests were cut short" > "$logs/check-vmx.verdict"
-		echo 0 1 0 > "$logs/check-vmx.sum"
-	}
+	wait "$vmx" || failed vmx "vmx: its guests were cut short"
 	cat "$logs/vmx.out"
 	finish
 }

@@ -12,7 +12,8 @@ log=$logs/fetch.log
 
 give_up() {
 	rm -rf "$apt"
-	die "no source of Linux $base is to be had: $*; set LINUX_SRC=<tar file or directory of a $base.y>, or go on with BASE=6.12"
+	(die "no source of Linux $base is to be had: $*; set LINUX_SRC=<tar file or directory of a $base.y>, or go on with BASE=6.12")
+	exit $no_source
 }
 
 # The system's own archive, by any kind of list that apt reads.

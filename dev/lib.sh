@@ -8,6 +8,7 @@ top=$(cd "$(dirname "$0")/.." && pwd) || exit 1
 say() { echo "== $*" >&2; }
 warn() { echo "warning: $*" >&2; }
 die() { echo "error: $*" >&2; exit 1; }
+no_source=3	# the exit status of what gets no source of its base
 
 # The kernels that the series is for, and all that the scripts must know of each. Where
 # our files of the selftests go is a sed command on their path in the checkout.
