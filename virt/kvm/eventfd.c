@@ -25,6 +25,10 @@
  *           synchronisation there is: an irqfd that does not resample costs
  *           no grace period.
  *
+ *           An injection may sleep for as long as the VMM likes, so works wait
+ *           in a queue of their VM's own, one behind the other.  The first irqfd
+ *           brings the queue, the VM's release takes it away.
+ *
  * Races:    assign against EPOLLHUP and deassign at irqfd_assign(), two
  *           deassigns at irqfd_claim(), EPOLLHUP against VM release at
  *           kvm_irqfd_release().
@@ -90,7 +94,7 @@ static void irqfd_hangup(struct kvm_kernel_irqfd *irqfd)
 	if (irqfd_is_claimable(irqfd)) {
 		irqfd->state = KVM_IRQFD_RETIRED;
 		list_move_tail(&irqfd->link, &kvm->irqfds.hung_up);
-		queue_work(system_long_wq, &kvm->irqfds.hup_work);
+		queue_work(kvm->irqfds.queue, &kvm->irqfds.hup_work);
 	}
 	spin_unlock(&kvm->irqfds.lock);
 }
@@ -159,7 +163,7 @@ static int irqfd_arm(struct kvm_kernel_irqfd *irqfd, struct file *file)
 
 	events = vfs_poll(file, &table.pt);
 	if (!table.error && events & EPOLLIN)
-		schedule_work(&irqfd->inject);
+		queue_work(irqfd->kvm->irqfds.queue, &irqfd->inject);
 
 	return table.error;
 }
@@ -281,6 +285,24 @@ out_release:
 	return r;
 }
 
+/* Two first irqfds may come at once. */
+static int irqfds_start_queue(struct kvm *kvm)
+{
+	struct workqueue_struct *queue;
+
+	if (READ_ONCE(kvm->irqfds.queue))
+		return 0;
+
+	queue = alloc_ordered_workqueue("kvm-irqfd-%d", 0,
+					task_pid_nr(current));
+	if (!queue)
+		return -ENOMEM;
+	if (cmpxchg(&kvm->irqfds.queue, NULL, queue))
+		destroy_workqueue(queue);
+
+	return 0;
+}
+
 /*
  * The irqfd can be claimed from the moment it goes live, and its claimer frees
  * it; so that comes last, and nothing here touches it afterwards.  Until then a
@@ -305,6 +327,9 @@ static int irqfd_assign(struct kvm *kvm, struct kvm_irqfd *args)
 	if (!kvm_arch_irqfd_allowed(kvm, args))
 		return -EINVAL;
 
+	r = irqfds_start_queue(kvm);
+	if (r)
+		return r;
 	irqfd = irqfd_alloc(kvm, args->gsi);
 	if (!irqfd)
 		return -ENOMEM;
@@ -326,6 +351,18 @@ static int irqfd_assign(struct kvm *kvm, struct kvm_irqfd *args)
 }
 
 /*
+ * After this the work has nothing to do any more.  The VM's queue runs one work at
+ * a time: who is one of them does what waits behind it by itself.
+ */
+static void irqfd_flush(struct kvm_kernel_irqfd *irqfd)
+{
+	if (current_work() != &irqfd->kvm->irqfds.hup_work)
+		flush_work(&irqfd->inject);
+	else if (cancel_work(&irqfd->inject))
+		kvm_irqfd_inject_work(&irqfd->inject);
+}
+
+/*
  * Take down what the caller has claimed, all of it together.  No signal gets
  * through any more before the first work is waited for: that may be long in an
  * injection that sleeps.  After the last one there is silence.
@@ -339,7 +376,7 @@ static void irqfds_retire(struct kvm *kvm, struct list_head *claimed)
 		cond_resched();
 	}
 	list_for_each_entry(irqfd, claimed, link) {
-		flush_work(&irqfd->inject);
+		irqfd_flush(irqfd);
 		cond_resched();
 	}
 
@@ -459,6 +496,8 @@ void kvm_irqfd_release(struct kvm *kvm)
 	list_splice_init(&kvm->irqfds.hung_up, &claimed);
 
 	irqfds_retire(kvm, &claimed);
+	if (kvm->irqfds.queue)
+		destroy_workqueue(kvm->irqfds.queue);
 }
 
 int kvm_irqfd_init(void)

@@ -195,5 +195,5 @@ void kvm_irqfd_inject(struct kvm_kernel_irqfd *irqfd)
 	srcu_read_unlock(&kvm->irq_srcu, idx);
 
 	if (r == -EWOULDBLOCK)
-		schedule_work(&irqfd->inject);
+		queue_work(kvm->irqfds.queue, &irqfd->inject);
 }

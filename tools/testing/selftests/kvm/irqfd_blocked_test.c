@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Injections that wait for as long as a VMM likes, and who else waits for them: Xen event
+ * channels whose page the VMM does not bring.
+ *
+ * The ids in the names of the facts are those of the rules in
+ * Documentation/virt/kvm/eventfd.rst.
+ */
+#include "kvm_doorbell.h"
+#include "paravirt_guest.h"
+
+/* What the kernel's own queue of works lets run at once is less, on Linux 6.12. */
+#define NR_BLOCKED	300
+
+#define PORT_GSI	(MSI_GSI + 1)
+#define BLOCKED_GPA	0xd0000000ull
+#define BLOCKED_SLOT	11
+
+/* To all there are: one more than what goes without a work. */
+static struct kvm_irq_routing_entry broadcast(void)
+{
+	struct kvm_irq_routing_entry entry = MSI_ROUTE(MSI_GSI, VECTOR);
+
+	entry.u.msi.address_lo |= 0xff << 12;
+	return entry;
+}
+
+static void route_port(void)
+{
+	struct kvm_irq_routing_entry entries[] = {
+		broadcast(),
+		{
+			.gsi = PORT_GSI,
+			.type = KVM_IRQ_ROUTING_XEN_EVTCHN,
+			.u.xen_evtchn = {
+				.port = PORT,
+				.priority = KVM_IRQ_ROUTING_XEN_EVTCHN_PRIO_2LEVEL,
+			},
+		},
+	};
+
+	set_routing(entries, ARRAY_SIZE(entries));
+}
+
+/* The page is taken away when KVM has it. */
+static void boot_blocked(int nr)
+{
+	void *page;
+
+	TEST_REQUIRE((kvm_check_cap(KVM_CAP_XEN_HVM) & XEN_CAPS) == XEN_CAPS);
+	TEST_REQUIRE(kvm_has_doorbell_device());
+	boot();
+	page = doorbell_page();
+	WRITE_ONCE(*(int *)page, 0);
+	vm_set_user_memory_region(vm, BLOCKED_SLOT, 0, BLOCKED_GPA, getpagesize(), page);
+	share_info(BLOCKED_GPA / getpagesize());
+	route_port();
+
+	doorbell_block(true);
+	TEST_ASSERT(!madvise(page, getpagesize(), MADV_DONTNEED), "madvise() got errno %i", errno);
+	while (nr--)
+		eventfd_signal(new_irqfd(PORT_GSI));
+	wait_until(doorbell_blocked());
+}
+
+FACT(other_vm, "LIFE-4 signals that wait for a page of one VM hold up no signal of another")
+{
+	int fd;
+
+	boot_blocked(NR_BLOCKED);
+	boot();
+	set_route(broadcast());
+	fd = new_irqfd(MSI_GSI);
+	eventfd_signal(fd);
+	wait_until(in_irr(vcpu, VECTOR));
+	take_irqs();
+	eventfd_signal(fd);
+	irqfd_deassign(vm, MSI_GSI, fd);
+	TEST_ASSERT(in_irr(vcpu, VECTOR), "Deassign has not waited for the signal");
+	TEST_ASSERT(doorbell_blocked(), "Nothing is blocked any more");
+	doorbell_block(false);
+}
+
+FACT(other_end, "LIFE-4 nor the end of another's irqfds, nor of that VM")
+{
+	int fd;
+
+	boot_blocked(NR_BLOCKED);
+	boot();
+	set_route(broadcast());
+	fd = new_irqfd(MSI_GSI);
+	eventfd_signal(fd);
+	close(fd);
+	wait_until(in_irr(vcpu, VECTOR));
+	eventfd_signal(new_irqfd(MSI_GSI));
+	kvm_vm_free(vm);
+	TEST_ASSERT(doorbell_blocked(), "Nothing is blocked any more");
+	doorbell_block(false);
+}
+
+static bool kick_injects(void)
+{
+	run_in_guest(guest_kick, 0, 0, 0);
+	usleep(1000);
+	if (!in_irr(vcpu, VECTOR))
+		return false;
+
+	take_irqs();
+	return true;
+}
+
+/* The eventfd outlives its file, as an ioeventfd has it, too. */
+FACT(hung_up, "IRQFD-28 IRQFD-31 what is signalled while the end waits behind others is injected")
+{
+	int fd;
+
+	boot_blocked(1);
+	fd = new_irqfd(MSI_GSI);
+	ioeventfd_assign(vm, fd, DOORBELL_PORT, 1, KVM_IOEVENTFD_FLAG_PIO);
+	close(fd);
+	run_in_guest(guest_kick, 0, 0, 0);
+	doorbell_block(false);
+	wait_until(in_irr(vcpu, VECTOR));
+	take_irqs();
+	TEST_ASSERT_EQ(irqs_taken(VECTOR), 1);
+	wait_until(!kick_injects());
+}
+
+int main(int argc, char *argv[])
+{
+	TEST_REQUIRE(kvm_has_cap(KVM_CAP_IRQFD));
+
+	return kvm_facts_run(argc, argv);
+}
