@@ -71,7 +71,7 @@ for machine in $machines; do
 	svm) plot svm svm && plot scale svm ;;
 	vmx|svm-nrips) plot "$machine" "$machine" ;;
 	esac
-	awk -F '\t' -v machine="$machine" '
+	sed "s/^$base://; /^[0-9.]*:/d" "$top/dev/bars" | awk -F '\t' -v machine="$machine" '
 		FNR == NR { ours[$1] = $2; stock[$1] = $3; next }
 		/^#/ { next }
 		{
@@ -88,6 +88,6 @@ for machine in $machines; do
 			ratio = (ours[bar[1]] - ours[bar[5]]) / of
 			printf "%-56s %5.2f, at most %.2f: %s\n", bar[1], ratio, bar[3],
 				ratio <= bar[3] ? "met" : "MISSED"
-		}' "$out/$machine.tsv" "$top/dev/bars"
+		}' "$out/$machine.tsv" -
 	echo
 done

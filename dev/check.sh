@@ -134,7 +134,7 @@ clients() {
 	hardy svm "$1" clients 1 "
 		mkdir /tmp/host && mount --bind / /tmp/host && cd '/tmp/host$top' || exit
 		echo '#@ start ours clients'
-		${DEBUG:+SHORT=1} sh dev/guest/run_clients '$(name_of "$img")/bzImage-ours' dev/guest/run_nested
+		kernel_args=$kernel_args ${DEBUG:+SHORT=1} sh dev/guest/run_clients '$(name_of "$img")/bzImage-ours' dev/guest/run_nested
 		status=\$?
 		echo
 		echo \"#@ end \$status\"

@@ -122,9 +122,7 @@ start_svm() {
 		</dev/null >"$run/machine" 2>&1 7>&- 8>&- &
 }
 
-# Bochs 2.7 does not tell all of XSAVE's state, and newer kernels then die of having none.
 start_bochs() {
-	case $base in 6.12) without= ;; *) without=noxsave ;; esac
 	mkdir -p "$run/iso/boot/grub"
 	mv "$run/bzImage" "$run/iso/bzImage" && mv "$run/initrd" "$run/iso/initrd" ||
 		fail "cannot write to $build"
@@ -132,7 +130,7 @@ start_bochs() {
 		set timeout=0
 		terminal_output serial
 		menuentry guest {
-			linux /bzImage $args $without tsc=reliable tsc_early_khz=50000
+			linux /bzImage $args $kernel_args tsc=reliable tsc_early_khz=50000
 			initrd /initrd
 		}
 	END

@@ -36,7 +36,7 @@ in_guest() {
 say "booting the $kernel kernel on an AMD machine (QEMU)"
 in_guest svm 300 "
 	mkdir /tmp/host && mount --bind / /tmp/host && cd '/tmp/host$top' &&
-	sh dev/guest/run_vmm '$(name_of "$img")/bzImage-$kernel' dev/guest/run_nested" || exit 1
+	kernel_args=$kernel_args sh dev/guest/run_vmm '$(name_of "$img")/bzImage-$kernel' dev/guest/run_nested" || exit 1
 
 say "booting the $kernel kernel on an Intel machine (Bochs), this takes a while"
 echo

@@ -1,6 +1,7 @@
 # Sourced in the svm guest by the scripts that let Debian's QEMU be the VMM on this
 # kernel's KVM: its nested guests, what goes through them, and what the kernel traces.
-# image= is the kernel of the nested guests, init= dev/guest/run_nested.
+# image= is the kernel of the nested guests, init= dev/guest/run_nested, and kernel_args=
+# what that kernel needs.
 # shellcheck shell=sh disable=SC2034,SC2154
 bb=/tmp/tests/busybox
 trace=/sys/kernel/tracing
@@ -54,7 +55,7 @@ start_qemu() {
 	mkdir -p "$dir/$vm" && $bb mkfifo "$dir/$vm/input" || fail "cannot write to /tmp of the svm guest"
 	timeout -k 5 "$limit" qemu-system-x86_64 -name "$vm,debug-threads=on" -accel kvm -cpu host \
 		-m 256 -nodefaults -display none -serial stdio -no-reboot -pidfile "$dir/$vm/qemu.pid" \
-		-kernel "$image" -initrd $dir.initrd -append "console=ttyS0 loglevel=${loglevel:-5} panic=-1" "$@" \
+		-kernel "$image" -initrd $dir.initrd -append "console=ttyS0 loglevel=${loglevel:-5} panic=-1 $kernel_args" "$@" \
 		<> "$dir/$vm/input" > "$dir/$vm/console" 2> "$dir/$vm/qemu" &
 	echo $! > "$dir/$vm/pid"
 }
