@@ -514,7 +514,7 @@ static double __vm_life(int nr, bool close_first)
 		start = now();
 		for (i = 0; close_first && i < nr; i++)
 			close(fds[i]);
-		close(vm->fd);
+		close_vm_fd(vm);
 		ticks += now() - start;
 		for (i = 0; !close_first && i < nr; i++)
 			close(fds[i]);
@@ -546,7 +546,7 @@ static double vm_with_ioeventfds_life(int nr)
 		if (!add_others(&op))
 			return NONE;
 		start = now();
-		close(vm->fd);
+		close_vm_fd(vm);
 		ticks += now() - start;
 	}
 	return ticks / vm_rounds(nr);

@@ -429,7 +429,7 @@ static void drop_vcpu(void)
 {
 	int size = ioctl(kvm_fd, KVM_GET_VCPU_MMAP_SIZE, NULL);
 
-	TEST_ASSERT(size > 0 && !munmap(vcpu->run, size) && !close(vcpu->fd),
+	TEST_ASSERT(size > 0 && !munmap(vcpu->run, size) && !close_vcpu_fd(vcpu),
 		    "The vCPU does not go, errno: %i", errno);
 }
 
@@ -526,7 +526,7 @@ static u64 close_eventfds(int nr, int unused)
 	drop_vcpu();
 	return TICKS({
 		close_all(many_fds, nr);
-		close(vm->fd);
+		close_vm_fd(vm);
 	});
 }
 

@@ -148,7 +148,7 @@ BUS_FACT(vm_closed, "IOEV-11 the doorbell outlives the VM's fd while a vCPU runs
 	int i;
 
 	wait_until(eventfd_take(fd));
-	close(vm->fd);
+	close_vm_fd(vm);
 	eventfd_take(fd);
 	for (i = 0; i < 10; i++)
 		wait_until(eventfd_take(fd));

@@ -166,7 +166,7 @@ FACT(vm_closed, "T-9 IRQFD-30 closing the VM's fd un-posts each interrupt once, 
 		ids[i] = add_producer(new_irqfd(MSI_GSI), IRQ + i);
 	must_be_calls(NR_RELEASED);
 
-	close(vm->fd);
+	close_vm_fd(vm);
 	must_be_calls(NR_RELEASED);
 	for (i = 0; i < NR_RELEASED; i++) {
 		must_reset(&calls[i], calls[i].host_irq, MSI_GSI);

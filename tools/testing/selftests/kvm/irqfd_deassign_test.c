@@ -258,7 +258,7 @@ SMOKE_FACT(vm_closed, "IRQFD-30 closing the VM's fd detaches, though a vCPU is l
 	irqfd_deassign(vm, MSI_GSI, fds[1]);
 	irqfd_assign_resample(vm, IOAPIC_GSI, fds[1], eventfd_new());
 
-	close(vm->fd);
+	close_vm_fd(vm);
 	for (i = 0; i < ARRAY_SIZE(fds); i++) {
 		eventfd_signal(fds[i]);
 		TEST_ASSERT_EQ(eventfd_take(fds[i]), 1);

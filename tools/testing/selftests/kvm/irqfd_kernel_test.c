@@ -709,7 +709,7 @@ FACT(storm_vm_closed, "IRQFD-30 closing the VM's fd in a storm detaches: signals
 	int storm = doorbell_storm(fd, DOORBELL_HARDIRQ);
 
 	wait_until(in_irr(vcpu, VECTOR));
-	close(vm->fd);
+	close_vm_fd(vm);
 	take_irqs();
 	wait_for_signals(storm, 3);
 	TEST_ASSERT(irr_is_empty(vcpu), "An irqfd of a closed VM injected");
@@ -843,7 +843,7 @@ FACT(producer_stays, "IRQFD-26 IRQFD-28 an irqfd can go while a device offers it
 
 	fd = new_irqfd(MSI_GSI);
 	id = add_producer(fd);
-	close(vm->fd);
+	close_vm_fd(vm);
 	end_producer(id);
 	doorbell_signal(fd, DOORBELL_HARDIRQ, 1);
 	TEST_ASSERT_EQ(eventfd_take(fd), 1);

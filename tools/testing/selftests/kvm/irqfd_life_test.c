@@ -87,7 +87,7 @@ SMOKE_FACT(many, "LIFE-1 closing a VM with 200 irqfds, half of them signalled, d
 	assign_many(fds, resamplefds);
 	for (i = 0; i < NR_IRQFDS; i += 2)
 		eventfd_signal(fds[i]);
-	TEST_ASSERT(!close(vm->fd), "close() failed, errno: %d", errno);
+	TEST_ASSERT(!close_vm_fd(vm), "close() failed, errno: %d", errno);
 
 	/* What they had is drained; what comes now stays, and is nobody else's. */
 	for (i = 0; i < NR_IRQFDS; i++) {

@@ -197,7 +197,7 @@ FACT(release_under_fire, "IRQFD-30 nothing injects once a VM is closed under fir
 		threads[i] = spawn(signal_bundle, NULL);
 	wait_until(in_irr(vcpu, VECTOR));
 
-	close(vm->fd);
+	close_vm_fd(vm);
 	take_irqs();
 	for (i = 0; i < ARRAY_SIZE(bundle); i++) {
 		for (j = 0; j < 3; j++)

@@ -6,6 +6,8 @@
 #ifndef SELFTEST_KVM_COMPAT_H
 #define SELFTEST_KVM_COMPAT_H
 
+#include <unistd.h>
+
 #include "kvm_util.h"
 
 #if __has_include("kvm_syscalls.h")
@@ -17,6 +19,21 @@ static inline u64 vm_pgd(struct kvm_vm *vm)
 static inline int vm_page_table_levels(struct kvm_vm *vm)
 {
 	return vm->mmu.pgtable_levels;
+}
+
+/* Descriptors for statistics keep a VM, too. */
+static inline int close_vm_fd(struct kvm_vm *vm)
+{
+	if (vm->stats.fd >= 0)
+		close(vm->stats.fd);
+	return close(vm->fd);
+}
+
+static inline int close_vcpu_fd(struct kvm_vcpu *vcpu)
+{
+	if (vcpu->stats.fd >= 0)
+		close(vcpu->stats.fd);
+	return close(vcpu->fd);
 }
 #else
 #define gva_t			vm_vaddr_t
@@ -36,6 +53,16 @@ static inline u64 vm_pgd(struct kvm_vm *vm)
 static inline int vm_page_table_levels(struct kvm_vm *vm)
 {
 	return vm->pgtable_levels;
+}
+
+static inline int close_vm_fd(struct kvm_vm *vm)
+{
+	return close(vm->fd);
+}
+
+static inline int close_vcpu_fd(struct kvm_vcpu *vcpu)
+{
+	return close(vcpu->fd);
 }
 
 #ifdef __x86_64__

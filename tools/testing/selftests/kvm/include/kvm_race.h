@@ -215,7 +215,7 @@ static inline void *close_vm_soon(void *arg)
 {
 	seed_thread(1);
 	usleep(random_below(3000));
-	close(vm->fd);
+	close_vm_fd(vm);
 	WRITE_ONCE(stop, true);
 	return NULL;
 }

@@ -43,7 +43,7 @@ static inline void move_route(void)
 
 static inline void close_vm(void)
 {
-	close(vm->fd);
+	close_vm_fd(vm);
 }
 
 static inline struct kvm_vm *new_vm(void)
