@@ -6,11 +6,11 @@ KERNEL ?= ours
 
 # CMD reaches the guest as it was typed: make expands no $ in it.
 override CMD := $(value CMD)
-export CMD ON KERNEL DEBUG ICOUNT CPUS TIMEOUT LINUX_SRC BENCH_ON BASE
+export CMD ON KERNEL DEBUG ICOUNT CPUS TIMEOUT LINUX_SRC BENCH_ON BASE WITH
 
 .NOTPARALLEL:
 .SILENT:
-.PHONY: help setup tree kernel tests guest run check clients series refresh lint bench bisect mutate clean
+.PHONY: help setup tree kernel tests guest run check clients series refresh lint bench bisect mutate models clean
 
 help:
 	sed -n 's/^#: \{0,1\}//p' Makefile
@@ -29,6 +29,7 @@ help:
 #: make bisect    build the kernel at every topic
 #: make bench     what operations cost on stock and on ours, on all machines, or BENCH_ON=scale
 #: make mutate    break the kernel code in many places: do the tests notice?
+#: make models    check the models of the races with spin and herd7, or WITH=spin
 #: make clean     remove build/
 #:
 #: BASE=6.12      on Linux 6.12; BASE=7.3: on Linux 7.3, whose source Debian's backports have
@@ -72,9 +73,9 @@ check: setup
 clients: setup
 	dev/check.sh clients
 
-series refresh lint bench bisect mutate:
+series refresh lint bench bisect mutate models:
 	test -x dev/$@.sh || { echo 'error: make $@ is not there yet' >&2; exit 1; }
-	dev/setup.sh $(if $(filter bench,$@),gnuplot-nox)
+	dev/setup.sh $(if $(filter bench,$@),gnuplot-nox) $(if $(filter models,$@),$(if $(filter herd7,$(WITH)),,spin))
 	dev/$@.sh
 
 clean:

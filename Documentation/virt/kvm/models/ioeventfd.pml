@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Kicks against deassigns and an assign of doorbells at one address: virt/kvm/ioeventfd.c,
+ * ioeventfd_write() and ioeventfd_silence(), virt/kvm/doorbell.c, kvm_doorbell_add() and _del().
+ * Doorbell 0 is for one length, 1 for another, and 2 for that of 0, after that has gone.
+ * Each has room for a site, see struct kvm_doorbell. IOEV-9: once a deassign has returned no
+ * vCPU signals any more; once an assign has returned every write that comes then rings.
+ *
+ * NO_LOCK: the eventfd is taken away without ioeventfd.lock; finds "ctx[d]"
+ * NO_SILENCE: the eventfd is not taken away at all; finds "!(gone[d])"
+ * NO_RCU: kfree() instead of kfree_rcu(); finds "!(freed["
+ * NO_HOST: the first doorbell goes though it is the site of the other; finds "!(freed[site])"
+ * NO_UNHASH: the last one leaves the hash when the lock is dropped; finds "(rang||"
+ */
+#define lock(l) atomic { !l -> l = true }
+#define unlock(l) l = false
+#define NONE 3
+#define WILDCARD(slot) wildcard[site * 2 + slot]	/* site->wildcard[slot] */
+
+bool doorbells_lock;		/* kvm_doorbells.lock */
+byte hashed = 0;		/* the site that the hash has for the address */
+byte wildcard[6] = NONE;	/* of the sites in doorbells 0 to 2 */
+byte nr[3];			/* site->nr */
+bool io_lock[3];		/* ioeventfd.lock */
+bool eventfd[3] = true;		/* ioeventfd.eventfd is not NULL */
+bool ctx[3] = true;		/* the reference that goes with it */
+bool begun[3], gone[3];		/* its deassign has begun, has returned */
+bool dying[3], freed[3];	/* kfree_rcu(), and what comes of it */
+bool assigned, ready;		/* the assign of doorbell 2 has returned; there are 0 and 1 */
+byte readers, over;		/* RCU read sections */
+
+init { atomic { wildcard[0] = 0; wildcard[1] = 1; nr[0] = 2; ready = true } }
+
+/* A kick of the one length, and one of the other. */
+active [2] proctype kvm_io_bus_ring() {
+	byte slot = _pid - 1, site, d;
+	bool rang, late;
+
+	ready;
+	late = assigned;
+	readers++;
+	site = hashed;
+	if
+	:: site != NONE ->
+		assert(!freed[site]);
+		d = WILDCARD(slot);
+		if
+		:: d != NONE ->
+			assert(!freed[d]);
+			lock(io_lock[d]);
+			if
+			:: eventfd[d] -> assert(ctx[d]); assert(!gone[d]); rang = true
+			:: else
+			fi;
+			assert(!freed[d]);
+			unlock(io_lock[d])
+		:: else
+		fi
+	:: else
+	fi;
+	readers--;
+	assert(rang || (begun[slot] && !(late && slot == 0)));
+	over++
+}
+
+inline doorbell_free(d) { assert(!dying[d]); dying[d] = true }
+
+active [2] proctype ioeventfd_deassign() {
+	byte me = _pid - 3, site;
+	bool last;
+
+	ready;
+	begun[me] = true;
+	lock(doorbells_lock);
+#ifndef NO_SILENCE
+#ifndef NO_LOCK
+	lock(io_lock[me]);
+#endif
+	eventfd[me] = false;
+#ifndef NO_LOCK
+	unlock(io_lock[me]);
+#endif
+	ctx[me] = false;		/* eventfd_ctx_put() */
+#endif
+	site = hashed;			/* kvm_doorbell_del() */
+	assert(!freed[site]);
+	WILDCARD(me) = NONE;
+	nr[site]--;
+	last = !nr[site];
+#ifdef NO_HOST
+	doorbell_free(me);
+#else
+	if
+	:: me != site -> doorbell_free(me)
+	:: else
+	fi;
+#endif
+#ifdef NO_UNHASH
+	unlock(doorbells_lock);
+#endif
+	if
+#ifdef NO_HOST
+	:: last -> hashed = NONE
+#else
+	:: last -> hashed = NONE; doorbell_free(site)
+#endif
+	:: else
+	fi;
+#ifndef NO_UNHASH
+	unlock(doorbells_lock);
+#endif
+	gone[me] = true; over++
+}
+
+active proctype ioeventfd_assign() {
+	byte site;
+
+	gone[0];
+	lock(doorbells_lock);
+	site = hashed;
+	if
+	:: site == NONE -> site = 2; hashed = 2
+	:: else -> assert(!freed[site]); assert(!dying[site])
+	fi;
+	WILDCARD(0) = 2;
+	nr[site]++;
+	unlock(doorbells_lock);
+	assigned = true
+}
+
+/* Those that kfree_rcu() frees; readers that come later find nothing, and may be waited for. */
+active [2] proctype rcu() {
+	byte me = _pid - 6;
+
+#ifdef NO_RCU
+end:	dying[me] -> freed[me] = true
+#else
+end:	atomic { dying[me] && !readers -> freed[me] = true }
+#endif
+}

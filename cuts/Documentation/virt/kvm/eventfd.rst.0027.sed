@@ -1,0 +1,2 @@
+# the models
+/^Models$/,/^What differs from Linux/{/^What differs from Linux/!d}
