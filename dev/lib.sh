@@ -22,6 +22,7 @@ case $base in
 	place_files=
 	test_modules='doorbell irte'
 	extra_tests=
+	msi_tests=
 	bench=bench
 	kernel_args=
 	;;
@@ -31,6 +32,10 @@ case $base in
 	place_files='s,^\(tools/testing/selftests/kvm/include/x86\)_64/,\1/,'
 	test_modules='doorbell irte'
 	extra_tests='irqfd_test irq_test'
+	msi_tests='irqfd_ioctl_test irqfd_signal_test irqfd_deliver_test irqfd_deassign_test
+	irqfd_life_test irqfd_kernel_test irqfd_paravirt_test irqfd_bypass_test irqfd_bypass_route_test
+	irq_routing_test gsi_mask_test gsi_mask_msix_test gsi_mask_source_test gsi_mask_posted_test
+	gsi_mask_storm_test ioeventfd_dispatch_test ioeventfd_life_test'
 	bench=bench/7.3
 	kernel_args=noxsave
 	;;
@@ -240,3 +245,15 @@ for t in userspace_io_test xen_shinfo_test hyperv_clock hyperv_cpuid hyperv_evmc
 	hyperv_extended_hypercalls hyperv_features hyperv_ipi hyperv_svm_test hyperv_tlb_flush; do
 	stock_tests="$stock_tests $selftests_arch/$t"
 done
+
+# KVM's modules alone, from a copy of their sources, with all else of build/BASE/linux.
+copy_kvm() { # DIRECTORY
+	rm -rf "$1" && mkdir "$1" || die "cannot write to $build"
+	tar -C "$linux" -chf - --exclude='*.o' --exclude='*.ko' --exclude='*.mod*' --exclude='.*.cmd' arch/x86/kvm virt/kvm |
+		tar -C "$1" -xf - || die "could not copy from $linux"
+}
+build_kvm() { # DIRECTORY ARGS...
+	m_=$1/arch/x86/kvm
+	shift
+	kmake "$linux" ours M="$m_" "$@" modules
+}

@@ -10,11 +10,8 @@ unset DEBUG ICOUNT CPUS
 lock
 "$top/dev/kernel.sh" ours && "$top/dev/tests.sh" || exit 1
 
-# KVM's modules are built from a copy of their sources, with all else of build/BASE/linux.
-rm -rf "$mutant" && mkdir "$mutant" || die "cannot write to $build"
-tar -C "$linux" -chf - --exclude='*.o' --exclude='*.ko' --exclude='*.mod*' --exclude='.*.cmd' arch/x86/kvm virt/kvm |
-	tar -C "$mutant" -xf - || die "could not copy from $linux"
-build_modules() { kmake "$linux" ours M="$mutant/arch/x86/kvm" modules >"$log.build" 2>&1; }
+copy_kvm "$mutant"
+build_modules() { build_kvm "$mutant" >"$log.build" 2>&1; }
 
 # in_guest LIMIT ON COMMANDS: with these modules instead of ours, for so many seconds
 in_guest() {

@@ -101,7 +101,7 @@ static void guest_set_lvt0(u64 value, u64 unused1, u64 unused2)
 static void boot_with_pics(u32 elcr)
 {
 	boot();
-	run_in_guest(guest_program_pics, elcr, 0, 0);
+	program_pics(elcr);
 }
 
 static void route_to_pic_alone(u32 gsi)
@@ -694,7 +694,7 @@ static void boot_with_pit(void)
 static void boot_with_old_pit(u64 count)
 {
 	boot_with_pit();
-	run_in_guest(guest_program_pics, 0, 0, 0);
+	program_pics(0);
 	run_in_guest(guest_start_pit, count, 0, 0);
 	TEST_ASSERT(comes(PIC_VECTOR), "The PIT does not tick");
 }

@@ -212,7 +212,7 @@ static void boot_with_pics(u32 elcr)
 	boot();
 	program_pin(PIC_GSI, OTHER_VECTOR, MASKED);
 	program_pin(SLAVE_GSI, OTHER_VECTOR, MASKED);
-	run_in_guest(guest_program_pics, elcr, 0, 0);
+	program_pics(elcr);
 }
 
 static void pic_takes_back(int gsi)
@@ -287,7 +287,7 @@ FACT(pic_unused, "MASK-9 MASK-11 what an unused PIC has latched is not pending, 
 	int fd;
 
 	boot();
-	run_in_guest(guest_program_pics, 0, 0, 0);
+	program_pics(0);
 	run_in_guest(guest_mask_pic, 0, 0, 0);
 	program_pin(PIC_GSI, VECTOR, EDGE);
 	fd = new_irqfd(PIC_GSI);

@@ -67,7 +67,7 @@ static void start_pit(int hz)
 static void boot_with_pics(void)
 {
 	boot();
-	run_in_guest(guest_program_pics, 0, 0, 0);
+	program_pics(0);
 }
 
 /* Takes interrupts for some time; returns how many ticks there were. */
@@ -120,7 +120,7 @@ static void pit_step(char step)
 		usleep(2500);
 		break;
 	case 'x':
-		run_in_guest(guest_program_pics, 0, 0, 0);
+		program_pics(0);
 		break;
 	}
 }

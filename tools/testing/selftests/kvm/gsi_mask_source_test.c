@@ -85,6 +85,7 @@ FACT(pit, "MASK-5 MASK-9 ticks of the PIT on its masked gsi are one interrupt at
 	struct kvm_pit_config config = {};
 	u64 nothing = 0;
 
+	TEST_REQUIRE(kvm_has_pins());
 	/* The library's irqchip has no PIT, and none comes after a vCPU. */
 	vm = vm_create(1);
 	vm_ioctl(vm, KVM_CREATE_PIT2, &config);

@@ -278,6 +278,7 @@ FACT(pit_freed, "LIFE-3 a VM with a PIT without a speaker goes quietly")
 	int fd = eventfd_new();
 	int i;
 
+	TEST_REQUIRE(kvm_has_cap(KVM_CAP_PIT2));
 	for (i = 0; i < 3; i++) {
 		boot_doorbell_guest();
 		vm_ioctl(vm, KVM_CREATE_PIT2, &config);

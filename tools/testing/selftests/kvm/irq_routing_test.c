@@ -398,6 +398,7 @@ FACT(emptied, "ROUTE-1 a table without routes replaces those there are by defaul
 
 FACT(create_twice, "ROUTE-3 a second irqchip gets EEXIST, also beside a split one")
 {
+	TEST_REQUIRE(kvm_has_pins());
 	create_vm_with_irqchip();
 	TEST_ASSERT_ERRNO(__vm_ioctl(vm, KVM_CREATE_IRQCHIP, NULL), EEXIST);
 
@@ -408,6 +409,7 @@ FACT(create_twice, "ROUTE-3 a second irqchip gets EEXIST, also beside a split on
 
 FACT(create_late, "ROUTE-3 an irqchip after the first vCPU gets EINVAL, and so do irqfds then")
 {
+	TEST_REQUIRE(kvm_has_pins());
 	vm = vm_create_barebones();
 	__vm_vcpu_add(vm, 0);
 	TEST_ASSERT_ERRNO(__vm_ioctl(vm, KVM_CREATE_IRQCHIP, NULL), EINVAL);

@@ -357,6 +357,28 @@ FACT(update_fails, "ROUTE-2 if the new route cannot be posted the old one is not
 	must_be_over();
 }
 
+/* KVM has forgotten by then where to. */
+FACT(update_fails_and_route_goes, "ROUTE-2 nor is it once it has no route at all")
+{
+	int id, nr;
+
+	if (kvm_is_older()) {
+		ksft_print_msg("Not tried: an older kernel warns of it\n");
+		return;
+	}
+
+	start_posted(&id);
+	irte_fail_next(IRQ, EIO);
+	set_route(MSI_ROUTE(MSI_GSI, OTHER_VECTOR));
+	remove_routes();
+	nr = read_calls();
+	TEST_ASSERT(nr > 1, "It is posted by its first route");
+	must_reset(&calls[nr - 1], IRQ, MSI_GSI);
+	end_producer(id);
+	must_not_post(IRQ, MSI_GSI);
+	must_be_over();
+}
+
 FACT(one_update_fails, "ROUTE-2 one interrupt that cannot be posted does not keep others from it")
 {
 	int nr = start_many();

@@ -122,7 +122,7 @@ FACT(in_pic, "IRQFD-11 an EOI in the PIC pulses the slave's pins, the master's, 
 
 	for (i = 0; i < ARRAY_SIZE(gsis); i++) {
 		boot();
-		run_in_guest(guest_program_pics, 0, 0, 0);
+		program_pics(0);
 		chain(PIC_GSI, gsis[i]);
 		eventfd_signal(first);
 		vector = PIC_VECTOR + gsis[i];

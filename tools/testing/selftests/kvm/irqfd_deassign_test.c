@@ -305,7 +305,6 @@ FACT(two_vms, "IRQFD-10 of two VMs on one eventfd the first is signalled; the se
 int main(int argc, char *argv[])
 {
 	TEST_REQUIRE(kvm_has_cap(KVM_CAP_IRQFD));
-	TEST_REQUIRE(kvm_has_cap(KVM_CAP_IRQFD_RESAMPLE));
 
 	return kvm_facts_run(argc, argv);
 }

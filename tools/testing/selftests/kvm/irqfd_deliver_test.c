@@ -663,7 +663,6 @@ FACT(split_no_routes, "IRQFD-40 signals and EOIs before there is any route do no
 int main(int argc, char *argv[])
 {
 	TEST_REQUIRE(kvm_has_cap(KVM_CAP_IRQFD));
-	TEST_REQUIRE(kvm_has_cap(KVM_CAP_IRQFD_RESAMPLE));
 
 	return kvm_facts_run(argc, argv);
 }

@@ -80,7 +80,7 @@ CONTEXT_FACT(pic, "IRQFD-13 IRQFD-20 a signal pulses a pin of the PIC")
 	int fd, i;
 
 	boot();
-	run_in_guest(guest_program_pics, 0, 0, 0);
+	program_pics(0);
 	fd = new_irqfd(SLAVE_GSI);
 	for (i = 1; i <= 5; i++) {
 		doorbell_signal(fd, context, 1);
@@ -234,6 +234,94 @@ FACT(not_first, "IRQFD-8 an eventfd whose signals another driver consumes gets E
 	irqfd_assign(vm, MSI_GSI, fd);
 	must_inject_from(DOORBELL_PROCESS, fd, VECTOR);
 	TEST_ASSERT_EQ(irqs_taken(VECTOR), 1);
+}
+
+static bool is_refused_with_resample(int fd, int resamplefd)
+{
+	int ret = __irqfd_assign_resample(vm, IOAPIC_GSI, fd, resamplefd);
+
+	kvm_differs(ret && errno == EBUSY, "KVM goes before the other one");
+	return ret;
+}
+
+static void must_resample(int fd, int resamplefd)
+{
+	eventfd_signal(fd);
+	wait_until(in_irr(vcpu, VECTOR));
+	TEST_ASSERT_EQ(eventfd_take(resamplefd), 0);
+	take_irqs();
+	TEST_ASSERT_EQ(eventfd_take(resamplefd), 1);
+	TEST_ASSERT_EQ(eventfd_take(fd), 0);
+}
+
+/* By then it has joined a resampler, and nobody else has. */
+FACT(not_first_resample, "IRQFD-8 with RESAMPLE it leaves no resampler, and a later try works")
+{
+	int fd = eventfd_new(), resamplefd = eventfd_new(), other;
+
+	boot();
+	program_pin(IOAPIC_GSI, VECTOR, LEVEL | MASKED);
+	other = doorbell_wait(fd, DOORBELL_WAIT_FIRST);
+	if (!is_refused_with_resample(fd, resamplefd))
+		return;
+
+	/* Neither an unmask nor an EOI finds one, and time and again not. */
+	TEST_ASSERT(is_refused_with_resample(fd, resamplefd), "A second try is not refused");
+	kvm_irq_line(vm, IOAPIC_GSI, 1);
+	program_pin(IOAPIC_GSI, VECTOR, LEVEL);
+	TEST_ASSERT(in_irr(vcpu, VECTOR), "The unmask did not inject");
+	kvm_irq_line(vm, IOAPIC_GSI, 0);
+	take_irqs();
+	TEST_ASSERT_EQ(eventfd_take(resamplefd), 0);
+
+	doorbell_signal(fd, DOORBELL_PROCESS, 3);
+	TEST_ASSERT_EQ(doorbell_signals(other), 3);
+	TEST_ASSERT_EQ(eventfd_take(fd), 3);
+	TEST_ASSERT(irr_is_empty(vcpu), "What was refused injects");
+
+	doorbell_end(other);
+	irqfd_assign_resample(vm, IOAPIC_GSI, fd, resamplefd);
+	must_resample(fd, resamplefd);
+	TEST_ASSERT_EQ(irqs_taken(VECTOR), 2);
+}
+
+FACT(not_first_shared, "IRQFD-37 one that gets EBUSY leaves the line of the others as it was")
+{
+	int fd = eventfd_new(), resamplefd = eventfd_new(), refused = eventfd_new();
+	int refused_resamplefd = eventfd_new();
+
+	boot();
+	program_pin(IOAPIC_GSI, VECTOR, LEVEL | MASKED);
+	irqfd_assign_resample(vm, IOAPIC_GSI, fd, resamplefd);
+	eventfd_signal(fd);
+	wait_until(pin_is_high(IOAPIC_GSI));
+	doorbell_wait(refused, DOORBELL_WAIT_FIRST);
+	if (!is_refused_with_resample(refused, refused_resamplefd))
+		return;
+
+	TEST_ASSERT(pin_is_high(IOAPIC_GSI), "It has lowered the line");
+	program_pin(IOAPIC_GSI, VECTOR, LEVEL);
+	TEST_ASSERT_EQ(eventfd_take(resamplefd), 1);
+	must_resample(fd, resamplefd);
+	TEST_ASSERT_EQ(eventfd_take(refused_resamplefd), 0);
+	irqfd_deassign(vm, IOAPIC_GSI, fd);
+	TEST_ASSERT(!pin_is_high(IOAPIC_GSI), "The last deassign left the line high");
+}
+
+/* KVM does not wait for it. */
+FACT(resamplefd_not_first, "IRQFD-33 resamplefd is signalled though another driver consumes it")
+{
+	int fd = eventfd_new(), resamplefd = eventfd_new(), other, i;
+
+	boot();
+	program_pin(IOAPIC_GSI, VECTOR, LEVEL);
+	other = doorbell_wait(resamplefd, DOORBELL_WAIT_FIRST);
+	irqfd_assign_resample(vm, IOAPIC_GSI, fd, resamplefd);
+	for (i = 1; i <= 3; i++) {
+		must_resample(fd, resamplefd);
+		TEST_ASSERT_EQ(doorbell_signals(other), i);
+	}
+	TEST_ASSERT_EQ(irqs_taken(VECTOR), 3);
 }
 
 /* One that takes gets nothing from KVM, and KVM gets nothing from it. */
@@ -492,7 +580,7 @@ FACT(storm_ioapic, "IRQFD-21 signals from hard irq storm a pin of the IOAPIC")
 FACT(storm_pic, "IRQFD-20 signals from hard irq storm a pin of the PIC")
 {
 	boot();
-	run_in_guest(guest_program_pics, 0, 0, 0);
+	program_pics(0);
 	check_storm(DOORBELL_HARDIRQ, PIC_GSI, PIC_VECTOR + PIC_GSI, false);
 }
 
@@ -924,6 +1012,7 @@ FACT(storm_killed, "LIFE-3 a process can die in a storm, and the next VM works")
 	int status, i;
 	pid_t pid;
 
+	TEST_REQUIRE(kvm_has_pins());
 	for (i = 0; i < 3; i++) {
 		pid = fork();
 		TEST_ASSERT(pid >= 0, "fork() failed");
@@ -951,7 +1040,7 @@ FACT(device, "T-44 the device in the kernel counts, and refuses nonsense")
 			  EINVAL);
 	TEST_ASSERT_ERRNO(__doorbell_wait(-1, 0), EBADF);
 	TEST_ASSERT_ERRNO(__doorbell_wait(new_pipe(), 0), EINVAL);
-	TEST_ASSERT_ERRNO(__doorbell_wait(fd, 4), EINVAL);
+	TEST_ASSERT_ERRNO(__doorbell_wait(fd, 8), EINVAL);
 	TEST_ASSERT_ERRNO(__doorbell_storm(fd, DOORBELL_PROCESS, 100), EINVAL);
 	TEST_ASSERT_ERRNO(__doorbell_storm(fd, DOORBELL_HARDIRQ, 0), EINVAL);
 	TEST_ASSERT_ERRNO(__doorbell_storm(-1, DOORBELL_HARDIRQ, 100), EBADF);

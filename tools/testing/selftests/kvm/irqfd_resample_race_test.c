@@ -263,6 +263,66 @@ FACT(unplug_late_eoi, "IRQFD-37 nor does an EOI that has found the last resample
 	hold_unplug_eoi(prepare_late_eoi, unplug_old_late, plug_in_new_later);
 }
 
+/*
+ * An EOI that takes its time where deassign must wait for it: somebody in the kernel
+ * waits for resamplefd, and holds it up.
+ */
+static int holder;
+static u64 nr_held;
+
+static void *eoi_slowly(void *arg)
+{
+	eoi();
+	return NULL;
+}
+
+static void *deassign_meanwhile(void *arg)
+{
+	wait_until(doorbell_signals(holder) != nr_held);
+	irqfd_deassign(vm, IOAPIC_GSI + 1, other_fd);
+	return NULL;
+}
+
+static bool assigned_during_eoi(void)
+{
+	pthread_t guest, antagonist;
+	u64 took;
+
+	irqfd_assign_resample(vm, IOAPIC_GSI + 1, other_fd, eventfd_new());
+	eventfd_signal(fd);
+	wait_until(in_irr(vcpu, VECTOR));
+	take_irqs();
+	nr_held = doorbell_signals(holder);
+	antagonist = spawn(deassign_meanwhile, NULL);
+	guest = spawn(eoi_slowly, NULL);
+	wait_until(doorbell_signals(holder) != nr_held);
+	usleep(50000);
+	took = now_in_usecs();
+	irqfd_assign_resample(vm, IOAPIC_GSI + 2, new_trigger, new_resamplefd);
+	took = now_in_usecs() - took;
+	TEST_ASSERT(!__doorbell_ring(holder), "DOORBELL_RING got errno %i", errno);
+	join(guest);
+	join(antagonist);
+	irqfd_deassign(vm, IOAPIC_GSI + 2, new_trigger);
+	return took < DOORBELL_MAX_HOLD / 2;
+}
+
+FACT(wait_alone, "IRQFD-37 while a deassign waits for an EOI, other irqfds that resample come")
+{
+	int resamplefd = eventfd_new(), i, nr = 0;
+
+	TEST_REQUIRE(get_nprocs() > 1);
+	TEST_REQUIRE(kvm_has_doorbell_device());
+	boot_with_unplug(LEVEL);
+	write_guest_global(vm, guest_defer_eoi, true);
+	holder = doorbell_wait(resamplefd, DOORBELL_WAIT_HOLD);
+	irqfd_assign_resample(vm, IOAPIC_GSI, fd, resamplefd);
+	for (i = 0; i < 3; i++)
+		nr += assigned_during_eoi();
+	ksft_print_msg("%d of %d assigns came through\n", nr, i);
+	kvm_differs(nr, "They wait for the deassign");
+}
+
 int main(int argc, char *argv[])
 {
 	TEST_REQUIRE(kvm_has_cap(KVM_CAP_IRQFD));

@@ -71,7 +71,7 @@ FACT(resample_pic, "IRQFD-33 the EOI at the PIC lowers the line and signals resa
 	int i;
 
 	boot();
-	run_in_guest(guest_program_pics, BIT(PIC_GSI) | BIT(SLAVE_GSI), 0, 0);
+	program_pics(BIT(PIC_GSI) | BIT(SLAVE_GSI));
 	r = assign_resample(PIC_GSI);
 	for (i = 1; i <= 3; i++) {
 		eventfd_signal(r.fd);

@@ -13,11 +13,12 @@
  *
  * A waiter sits in an eventfd's wait queue, as vhost does: it is neither
  * exclusive nor has it priority, and it leaves the count alone, unless asked to
- * take it.  A signaller calls eventfd_signal() from the context that a test
- * asks for, above all from hard irq, where userspace cannot get.  A producer
- * offers KVM an interrupt to post in place of the eventfd.  A delay widens the
- * window of a race: what calls the function that it names takes longer.  And there
- * is a page whose faults can be made to wait, as those of userfaultfd and FUSE do.
+ * take it.  It can hold up who signals, until it is rung or for a second.  A
+ * signaller calls eventfd_signal() from the context that a test asks for, above
+ * all from hard irq, where userspace cannot get.  A producer offers KVM an
+ * interrupt to post in place of the eventfd.  A delay widens the window of a race:
+ * what calls the function that it names takes longer.  And there is a page whose
+ * faults can be made to wait, as those of userfaultfd and FUSE do.
  *
  * Path:     eventfd_signal() -> waiter_wakeup() -> waiter_take(), if it takes
  *           hrtimer -> signaller_expired() -> eventfd_signal() -> irqfd
@@ -111,6 +112,7 @@ struct waiter {
 	poll_table pt;
 	bool takes;
 	bool is_first;
+	bool holds;
 	struct work_struct take;
 };
 
@@ -144,6 +146,19 @@ static void object_inc(struct object *object, enum doorbell_counter counter)
 /*
  * Waiters.
  */
+static void waiter_hold(struct waiter *waiter)
+{
+	atomic64_t *signals = &waiter->object.counts[DOORBELL_SIGNALS];
+	s64 before = atomic64_read(signals);
+	int usecs;
+
+	for (usecs = 0; usecs < DOORBELL_MAX_HOLD; usecs += 10) {
+		if (atomic64_read(signals) != before)
+			break;
+		udelay(10);
+	}
+}
+
 static int waiter_wakeup(wait_queue_entry_t *wait, unsigned int mode, int sync,
 			 void *key)
 {
@@ -154,6 +169,8 @@ static int waiter_wakeup(wait_queue_entry_t *wait, unsigned int mode, int sync,
 		object_inc(&waiter->object, DOORBELL_SIGNALS);
 		if (waiter->takes)
 			schedule_work(&waiter->take);
+		if (waiter->holds)
+			waiter_hold(waiter);
 	}
 
 	if (events & EPOLLHUP)
@@ -204,7 +221,7 @@ static struct object *waiter_create(void __user *argp)
 
 	if (copy_from_user(&args, argp, sizeof(args)))
 		return ERR_PTR(-EFAULT);
-	if (args.flags & ~(DOORBELL_WAIT_TAKE | DOORBELL_WAIT_FIRST))
+	if (args.flags & ~(DOORBELL_WAIT_TAKE | DOORBELL_WAIT_FIRST | DOORBELL_WAIT_HOLD))
 		return ERR_PTR(-EINVAL);
 
 	waiter = kzalloc_obj(*waiter, GFP_KERNEL);
@@ -224,6 +241,7 @@ static struct object *waiter_create(void __user *argp)
 	waiter->object.stop = waiter_stop;
 	waiter->takes = args.flags & DOORBELL_WAIT_TAKE;
 	waiter->is_first = args.flags & DOORBELL_WAIT_FIRST;
+	waiter->holds = args.flags & DOORBELL_WAIT_HOLD;
 	INIT_WORK(&waiter->take, waiter_take);
 	init_waitqueue_func_entry(&waiter->wait, waiter_wakeup);
 	init_poll_funcptr(&waiter->pt, waiter_queue_wait);

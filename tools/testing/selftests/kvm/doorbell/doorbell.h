@@ -24,6 +24,9 @@ enum doorbell_context {
 #define DOORBELL_WAIT_TAKE	1
 /* Be first, as somebody who consumes what the eventfd counts. */
 #define DOORBELL_WAIT_FIRST	2
+/* Hold up who signals until DOORBELL_RING, for no more than so many usecs. */
+#define DOORBELL_WAIT_HOLD	4
+#define DOORBELL_MAX_HOLD	1000000
 
 struct doorbell_wait {
 	__s32 fd;

@@ -173,6 +173,7 @@ static inline void irqfd_deassign(struct kvm_vm *vm, u32 gsi, int eventfd)
 static inline int __irqfd_assign_resample(struct kvm_vm *vm, u32 gsi,
 					  int eventfd, int resamplefd)
 {
+	TEST_REQUIRE(kvm_has_cap(KVM_CAP_IRQFD_RESAMPLE));
 	return ____irqfd_ioctl(vm, gsi, eventfd, resamplefd, KVM_IRQFD_FLAG_RESAMPLE);
 }
 
