@@ -6,11 +6,12 @@ KERNEL ?= ours
 
 # CMD reaches the guest as it was typed: make expands no $ in it.
 override CMD := $(value CMD)
-export CMD ON KERNEL DEBUG ICOUNT CPUS TIMEOUT LINUX_SRC BENCH_ON BASE WITH
+fuzz: override CMD := fuzz
+export CMD ON KERNEL DEBUG ICOUNT CPUS TIMEOUT LINUX_SRC BENCH_ON BASE WITH SECONDS SEED
 
 .NOTPARALLEL:
 .SILENT:
-.PHONY: help setup tree kernel tests guest run check clients series refresh lint bench bisect mutate models clean
+.PHONY: help setup tree kernel tests guest run check clients fuzz series refresh lint bench bisect mutate models clean
 
 help:
 	sed -n 's/^#: \{0,1\}//p' Makefile
@@ -30,6 +31,7 @@ help:
 #: make bench     what operations cost on stock and on ours, on all machines, or BENCH_ON=scale
 #: make mutate    break the kernel code in many places: do the tests notice?
 #: make models    check the models of the races with spin and herd7, or WITH=spin
+#: make fuzz      random operations against a model of the rules, for SECONDS=600, from SEED=1 on
 #: make clean     remove build/
 #:
 #: BASE=6.12      on Linux 6.12; BASE=7.3: on Linux 7.3, whose source Debian's backports have
@@ -72,6 +74,12 @@ check: setup
 
 clients: setup
 	dev/check.sh clients
+
+fuzz: setup
+	dev/guest.sh --check
+	dev/kernel.sh '$(KERNEL)'
+	dev/tests.sh
+	dev/fuzz.sh
 
 series refresh lint bench bisect mutate models:
 	test -x dev/$@.sh || { echo 'error: make $@ is not there yet' >&2; exit 1; }

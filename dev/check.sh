@@ -193,12 +193,12 @@ ours=$(names $(our_tests))
 # shellcheck disable=SC2086
 theirs=$(names $stock_tests)
 # shellcheck disable=SC2046,SC2086
-abi=$(names $(our_tests | grep -v -e _race_test -e _bypass_ $(printf -- '-e %s ' $mended_tests)))
+abi=$(names $(our_tests | grep -v -e _race_test -e _bypass_ -e eventfd_fuzz_test $(printf -- '-e %s ' $mended_tests)))
 # shellcheck disable=SC2046
 races=$(names $(our_tests | grep _race_test | grep -v _bypass_))
 # The walks through all sequences are about the chips, whatever the processor.
 # shellcheck disable=SC2046
-fast=$(names $(our_tests | grep -v -e gsi_mask_model_test -e gsi_mask_pit_test))
+fast=$(names $(our_tests | grep -v -e gsi_mask_model_test -e gsi_mask_pit_test -e eventfd_fuzz_test))
 # shellcheck disable=SC2046
 smoke=$(names $(our_tests | while read -r t; do
 	! grep -qE '^(BUS_)?SMOKE_FACT' "$top/tools/testing/selftests/kvm/$t.c" || echo "$t"

@@ -458,13 +458,13 @@ int kvm_vm_ioctl_pending_irqs(struct kvm *kvm, struct kvm_pending_irqs *args)
 	struct gsi_bitmaps *bits __free(kfree) = NULL;
 	int r;
 
+	if (hweight32(args->flags) != 1 || !(args->pending || args->masked))
+		return -EINVAL;
 	r = gsis_check(kvm, args->first, args->count, args->flags,
 		       KVM_PENDING_IRQS_GET | KVM_PENDING_IRQS_SET,
 		       args->reserved);
 	if (r)
 		return r;
-	if (hweight32(args->flags) != 1 || !(args->pending || args->masked))
-		return -EINVAL;
 
 	bits = kzalloc_obj(*bits, GFP_KERNEL_ACCOUNT);
 	if (!bits)

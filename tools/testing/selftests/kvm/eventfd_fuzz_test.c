@@ -1,0 +1,349 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * A fuzzer of irqfds, ioeventfds and masks of GSIs, with a model of the rules in
+ * Documentation/virt/kvm/eventfd.rst.
+ *
+ * A run is a sequence of random operations on new VMs, in a process of its own.  After
+ * each, what it has returned, all counters of eventfds and all that the chips show must
+ * be what the model says.  The first run that goes wrong is cut down to the operations
+ * that it takes, and these are told as C.
+ *
+ * As a test it has a fixed seed; as a tool, see usage().
+ */
+#include <ctype.h>
+
+#include "fuzz/threads.h"
+
+static int nr_ops = 120;
+static bool with_threads, as_it_is;
+static int list[MAX_OPS], nr_list;
+
+static void run_op(int nr)
+{
+	struct dice dice = dice_of(nr, 1);
+	int kind = any_kind(&dice);
+
+	current_op = nr;
+	late_op = false;
+	settle = 0;
+	if (with_faults)
+		keep_model();
+	use(0);
+	kinds[kind].run(&dice);
+	report->nr_ops++;
+	report->kinds[kind]++;
+	if (settle)
+		usleep(settle);
+	compare();
+}
+
+static void set_failslab(const char *file, const char *value)
+{
+	char *path = strdup_printf("/sys/kernel/debug/failslab/%s", file);
+	int fd = open(path, O_WRONLY);
+
+	TEST_ASSERT(fd >= 0 && write(fd, value, strlen(value)) > 0, "Cannot write to %s", path);
+	close(fd);
+	free(path);
+}
+
+static void open_fail_nth(void)
+{
+	fail_nth_fd = open("/proc/thread-self/fail-nth", O_RDWR);
+	TEST_ASSERT(fail_nth_fd >= 0, "This kernel lets no allocation fail");
+	set_failslab("ignore-gfp-wait", "N");
+	set_failslab("verbose", "0");
+}
+
+static void run_list(void)
+{
+	struct dice dice = dice_of(-2, 0);
+	int i;
+
+	make_theme();
+	is_late = !kvm_has_eventfd_fastpath();
+	rings_by_address = host_cpu_is_intel || get_kvm_amd_param_integer("nrips");
+	boot_vm(0, FULL);
+	boot_vm(1, theme.two_vms ? roll(&dice, 3) : NONE);
+	say("/* VM 1 is %s, ELCR 0x%x */", vms[1].kind == FULL ? "full" :
+	    vms[1].kind == SPLIT ? "split" : "without an irqchip", (use(0), default_elcr()));
+	compare();
+	if (with_faults)
+		open_fail_nth();
+	if (with_threads)
+		run_threads();
+	for (i = 0; i < nr_list; i++)
+		run_op(list[i]);
+}
+
+#define RUN_SECONDS	60
+
+/* Each run begins with the fast paths as the host has them, and so does who comes after. */
+static void keep_fastpath(void)
+{
+	static bool is_kept;
+
+	if (kvm_is_older())
+		return;
+	if (!is_kept)
+		fastpath_was_on = kvm_has_eventfd_fastpath();
+	else if (kvm_has_eventfd_fastpath() != fastpath_was_on)
+		turn_fastpath(fastpath_was_on);
+	is_kept = true;
+}
+
+/* Returns whether all was as it should be. */
+static bool run_in_process(void)
+{
+	int status;
+	pid_t pid;
+
+	keep_fastpath();
+	report->at = -1;
+	fflush(stdout);
+	pid = fork();
+	TEST_ASSERT(pid >= 0, "fork() failed");
+	if (!pid) {
+		alarm(RUN_SECONDS);
+		run_list();
+		fflush(stdout);
+		_exit(0);
+	}
+	TEST_ASSERT(waitpid(pid, &status, 0) == pid, "waitpid() failed");
+	keep_fastpath();
+	if (!status)
+		return true;
+	if (report->at < 0) {
+		report->at = nr_list ? list[nr_list - 1] : 0;
+		snprintf(report->why, sizeof(report->why), "died, status 0x%x", status);
+	}
+	return false;
+}
+
+/*
+ * Cutting down: leave out pieces, large ones first, as long as something fails.
+ */
+static bool fails_without(int start, int nr)
+{
+	int all[MAX_OPS], nr_all = nr_list;
+
+	memcpy(all, list, sizeof(all));
+	memmove(list + start, list + start + nr, (nr_list - start - nr) * sizeof(*list));
+	nr_list -= nr;
+	if (!run_in_process())
+		return true;
+	memcpy(list, all, sizeof(all));
+	nr_list = nr_all;
+	return false;
+}
+
+static void cut_off_tail(void)
+{
+	int i;
+
+	for (i = 0; i < nr_list; i++) {
+		if (list[i] == report->at)
+			nr_list = i + 1;
+	}
+}
+
+static void cut_down(void)
+{
+	int size, start;
+
+	cut_off_tail();
+	for (size = nr_list / 2; size; size /= 2) {
+		for (start = 0; start + size <= nr_list;) {
+			if (fails_without(start, size))
+				cut_off_tail();
+			else
+				start += size;
+		}
+	}
+}
+
+/* Returns whether it happens again. */
+static bool tell(void)
+{
+	char why[sizeof(report->why)];
+	int i;
+
+	snprintf(why, sizeof(why), "%s", report->why);
+	ksft_print_msg("seed %lu, operation %d: %s\n", fuzz_seed, report->at, why);
+	if (run_in_process() && run_in_process()) {
+		ksft_print_msg("It does not happen again\n");
+		return with_threads;
+	}
+	cut_down();
+	verbose = true;
+	printf("/* %s */\n{\n", why);
+	run_in_process();
+	printf("}\n# eventfd_fuzz_test -s %lu -n %d -r ", fuzz_seed, nr_ops);
+	for (i = 0; i < nr_list; i++)
+		printf("%s%d", i ? "," : "", list[i]);
+	printf("%s%s%s\n", kvm_is_older() ? " -o" : "", with_threads ? " -T" : "",
+	       with_faults ? " -f" : "");
+	verbose = false;
+	return true;
+}
+
+/* Has a run gone wrong before, at such an operation and with such words? */
+static bool is_known(void)
+{
+	static char known[64][48];
+	static int nr;
+	struct dice dice = dice_of(report->at, 1);
+	char text[48];
+	int i;
+
+	make_theme();
+	snprintf(text, sizeof(text), "%s: %.30s", kinds[any_kind(&dice)].name, report->why);
+	for (i = 0; i < nr; i++) {
+		if (!strcmp(text, known[i]))
+			return true;
+	}
+	if (nr < 64)
+		memcpy(known[nr++], text, sizeof(text));
+	return false;
+}
+
+static void list_all(void)
+{
+	for (nr_list = 0; nr_list < nr_ops; nr_list++)
+		list[nr_list] = nr_list;
+}
+
+/* Runs with seed after seed; returns how many went wrong. */
+static int fuzz(u64 seed, u64 nr_runs, int seconds, int max_wrong)
+{
+	u64 start = now_in_usecs(), i;
+	int nr_wrong = 0;
+
+	for (i = 0; i < nr_runs && nr_wrong < max_wrong; i++) {
+		if (seconds && now_in_usecs() - start > seconds * 1000000ull)
+			break;
+		fuzz_seed = seed + i;
+		list_all();
+		if (run_in_process())
+			continue;
+		if (as_it_is || is_known()) {
+			ksft_print_msg("seed %lu: %s\n", fuzz_seed, report->why);
+			nr_wrong++;
+		} else {
+			nr_wrong += tell();
+		}
+	}
+	ksft_print_msg("%lu operations in %lu runs, %d went wrong\n", report->nr_ops, i, nr_wrong);
+	return nr_wrong;
+}
+
+static void new_report(void)
+{
+	report = mmap(NULL, sizeof(*report), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
+		      -1, 0);
+	TEST_ASSERT(report != MAP_FAILED, "mmap() failed");
+	/* The library keeps this from the first VM on. */
+	kvm_get_supported_cpuid();
+}
+
+#define TEST_SEED	100
+#define TEST_RUNS	30
+#define TEST_SECONDS	12
+
+FACT(model, "IRQFD IOEV MASK random operations do what the model of the rules says")
+{
+	new_report();
+	TEST_ASSERT(!fuzz(TEST_SEED, TEST_RUNS, TEST_SECONDS, 1), "The model and KVM differ");
+}
+
+static void usage(const char *name)
+{
+	printf("%s [-o] -s SEED [-n OPS] [-t SECONDS] [-m WRONG] [-r OP,OP,...]\n"
+	       "  -o  on an older kernel\n"
+	       "  -s  the first seed, 0 for one by the clock\n"
+	       "  -n  how many operations a run has\n"
+	       "  -t  for so many seconds\n"
+	       "  -m  until so many runs went wrong\n"
+	       "  -r  one run, of these operations only\n"
+	       "  -q  leave what went wrong as it is\n"
+	       "  -T  each run begins with threads that do all at once\n"
+	       "  -f  let allocations fail\n"
+	       "Without -s it is a test, see -h.\n", name);
+}
+
+static void parse_list(char *text)
+{
+	char *op;
+
+	for (op = strtok(text, ","); op && nr_list < MAX_OPS; op = strtok(NULL, ","))
+		list[nr_list++] = atoi(op);
+}
+
+static void tell_kinds(void)
+{
+	int i;
+
+	for (i = 0; i < (int)NR_KINDS; i++)
+		ksft_print_msg("%10lu %s\n", report->kinds[i], kinds[i].name);
+}
+
+static int tool(int argc, char *argv[])
+{
+	int opt, seconds = 60, max_wrong = 1, ret;
+
+	new_report();
+	while ((opt = getopt(argc, argv, "os:n:t:m:r:Tfq")) != -1) {
+		switch (opt) {
+		case 'o':
+			kvm_is_older_kernel = true;
+			break;
+		case 's':
+			fuzz_seed = strtoull(optarg, NULL, 0) ?: now_in_usecs();
+			break;
+		case 'n':
+			nr_ops = min(atoi(optarg), MAX_OPS);
+			break;
+		case 't':
+			seconds = atoi(optarg);
+			break;
+		case 'm':
+			max_wrong = atoi(optarg);
+			break;
+		case 'T':
+			with_threads = true;
+			break;
+		case 'q':
+			as_it_is = true;
+			break;
+		case 'f':
+			with_faults = true;
+			break;
+		case 'r':
+			parse_list(optarg);
+			break;
+		default:
+			usage(argv[0]);
+			return KSFT_FAIL;
+		}
+	}
+	if (nr_list) {
+		verbose = true;
+		ret = !run_in_process();
+		printf("# %s\n", ret ? report->why : "as it should be");
+		return ret;
+	}
+	ret = !!fuzz(fuzz_seed, UINT64_MAX, seconds, max_wrong);
+	tell_kinds();
+	return ret;
+}
+
+int main(int argc, char *argv[])
+{
+	int i;
+
+	for (i = 1; i < argc; i++) {
+		if (!strcmp(argv[i], "-s") && i + 1 < argc && isdigit(argv[i + 1][0]))
+			return tool(argc, argv);
+	}
+	return kvm_facts_run(argc, argv);
+}

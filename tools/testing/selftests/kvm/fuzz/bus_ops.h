@@ -1,0 +1,297 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The operations on ioeventfds, zones and memory, and the guest's kicks.
+ */
+#ifndef SELFTEST_KVM_FUZZ_BUS_OPS_H
+#define SELFTEST_KVM_FUZZ_BUS_OPS_H
+
+#include "irq_ops.h"
+
+/*
+ * Ioeventfds and zones.
+ */
+static inline u32 bell_flags(const struct bell *bell)
+{
+	return (bell->pio ? KVM_IOEVENTFD_FLAG_PIO : 0) |
+	       (bell->match ? KVM_IOEVENTFD_FLAG_DATAMATCH : 0);
+}
+
+static inline void say_bell(struct slot *slot, const struct bell *bell, const char *more, int want)
+{
+	say("__ioeventfd_ioctl(vms[%d], fds[%d], 0x%lx, %u, 0x%lx, %s%s%s); /* %d */", vm_nr(),
+	    slot_nr(slot), bell->addr, bell->len, bell->value,
+	    bell->pio ? "KVM_IOEVENTFD_FLAG_PIO" : "0",
+	    bell->match ? " | KVM_IOEVENTFD_FLAG_DATAMATCH" : "", more, want);
+}
+
+static inline struct bell any_bell(struct dice *dice, struct slot *slot)
+{
+	bool pio = any_bus(dice);
+	struct bell bell = {
+		.object = slot->object,
+		.pio = pio,
+		.addr = any_addr(dice, pio),
+		.len = any_len(dice),
+		.match = roll(dice, 2),
+	};
+
+	bell.match &= !!bell.len;
+	if (bell.match)
+		bell.value = any_value(dice);
+	return bell;
+}
+
+static inline void op_bell(struct dice *dice)
+{
+	struct slot *slot = any_slot(dice);
+	struct bell bell = any_bell(dice, slot);
+	u32 ignored = rare(dice, 20) ? BIT(4) : 0;
+	int want;
+
+	pick_vm(dice);
+	if (!slot->object)
+		return;
+	want = add_bell(bell);
+	say_bell(slot, &bell, ignored ? " | BIT(4)" : "", want);
+	must_get_or_fail("KVM_IOEVENTFD", want,
+			 FAILING(__ioeventfd_ioctl(vm, slot->fd, bell.addr, bell.len, bell.value,
+						   bell_flags(&bell) | ignored)));
+}
+
+static inline struct slot *slot_of(struct object *object)
+{
+	int i;
+
+	for (i = 0; i < NR_SLOTS; i++) {
+		if (slots[i].object == object)
+			return &slots[i];
+	}
+	return NULL;
+}
+
+static inline void op_unbell(struct dice *dice)
+{
+	struct slot *slot = any_slot(dice);
+	struct bell bell = any_bell(dice, slot);
+	int want;
+
+	pick_vm(dice);
+	if (v->nr_bells && roll(dice, 4)) {
+		bell = v->bells[roll(dice, v->nr_bells)];
+		slot = slot_of(bell.object);
+		if (!slot)
+			return;
+	}
+	if (!slot->object)
+		return;
+	want = del_bell(bell);
+	say_bell(slot, &bell, " | KVM_IOEVENTFD_FLAG_DEASSIGN", want);
+	must_get("KVM_IOEVENTFD", want,
+		 FAILING(__ioeventfd_ioctl(vm, slot->fd, bell.addr, bell.len, bell.value,
+					   bell_flags(&bell) | KVM_IOEVENTFD_FLAG_DEASSIGN)));
+}
+
+static inline void op_bell_bad(struct dice *dice)
+{
+	static const struct {
+		u64 addr;
+		u32 len, flags;
+		int fd, want;
+	} bad[] = {
+		{ 0x500, 3, 0, 0, -EINVAL },
+		{ 0x500, 16, 1 << 1, 0, -EINVAL },
+		{ UINT64_MAX, 2, 0, 0, -EINVAL },
+		{ UINT64_MAX - 2, 4, 0, 0, -EINVAL },
+		{ 0x500, 4, 1 << 5, 0, -EINVAL },
+		{ 0x500, 4, 1u << 31, 0, -EINVAL },
+		{ 0x500, 0, 1 << 0, 0, -EINVAL },
+		{ 0x500, 4, 0, 999, -EBADF },
+	};
+	struct slot *slot = any_slot(dice);
+	int i = roll(dice, ARRAY_SIZE(bad)), fd = bad[i].fd ?: slot->fd;
+
+	pick_vm(dice);
+	if (!slot->object)
+		return;
+	say("__ioeventfd_ioctl(vms[%d], %d, 0x%lx, %u, 0, 0x%x); /* %d */", vm_nr(), fd,
+	    bad[i].addr, bad[i].len, bad[i].flags, bad[i].want);
+	must_get("KVM_IOEVENTFD", bad[i].want,
+		 got(__ioeventfd_ioctl(vm, fd, bad[i].addr, bad[i].len, 0, bad[i].flags)));
+}
+
+static inline void op_zone(struct dice *dice)
+{
+	static const u32 sizes[] = { 4, 8, 1, 16, 0x800 };
+	bool pio = any_bus(dice), remove = roll(dice, 5) < 2;
+	struct kvm_coalesced_mmio_zone zone = {
+		.addr = any_addr(dice, pio) - (rare(dice, 3) ? roll(dice, 16) : 0),
+		.size = sizes[roll(dice, ARRAY_SIZE(sizes))],
+		.pio = pio,
+	};
+
+	pick_full_vm(dice);
+	if (is_ioapic(zone.addr) || (!remove && v->nr_zones == MAX_ZONES))
+		return;
+	/* The library's own port is not for zones. */
+	if (pio && zone.addr < 0x1000 && zone.addr + zone.size > 0x1000)
+		zone.size = 4;
+	if (remove && v->nr_zones && roll(dice, 2)) {
+		struct zone *there = &v->zones[roll(dice, v->nr_zones)];
+
+		zone.addr = there->addr;
+		zone.size = there->size;
+		zone.pio = there->pio;
+	}
+	say("kvm_vm_%sregister_coalesced_io(vms[%d], 0x%llx, %u, %d);", remove ? "un" : "",
+	    vm_nr(), zone.addr, zone.size, zone.pio);
+	if (remove)
+		del_zones(zone.pio, zone.addr, zone.size);
+	else
+		add_zone(zone.addr, zone.size, zone.pio);
+	if (remove)
+		must_get("KVM_UNREGISTER_COALESCED_MMIO", 0,
+			 FAILING(__vm_ioctl(vm, KVM_UNREGISTER_COALESCED_MMIO, &zone)));
+	else
+		must_get_or_fail("KVM_REGISTER_COALESCED_MMIO", 0,
+				 FAILING(__vm_ioctl(vm, KVM_REGISTER_COALESCED_MMIO, &zone)));
+}
+
+static inline void op_memory(struct dice *dice)
+{
+	int want = roll(dice, 3);
+
+	pick_full_vm(dice);
+	if (want == v->memory)
+		return;
+	say("put_memory(vms[%d], %d);", vm_nr(), want);
+	if (v->memory)
+		vm_mem_region_delete(vm, MEMORY_SLOT);
+	if (want)
+		vm_userspace_mem_region_add(vm, VM_MEM_SRC_ANONYMOUS, MEMORY_GPA, MEMORY_SLOT, 1,
+					    want == 2 ? KVM_MEM_READONLY : 0);
+	v->memory = want;
+}
+
+/*
+ * Kicks.
+ */
+static inline void say_kick(const char *how, u64 addr, u64 len, u64 data)
+{
+	say("use(%d); run_in_guest(%s, 0x%lx, %lu, 0x%lx); /* %d come out */", vm_nr(), how, addr,
+	    len, data, nr_wanted);
+}
+
+#define KICK(_fn, _a, _b, _c)						\
+do {									\
+	say_kick(#_fn, _a, _b, _c);					\
+	run_kick(_fn, _a, _b, _c);					\
+} while (0)
+
+static inline void kick_port(struct dice *dice)
+{
+	static const u32 sizes[] = { 4, 1, 2 };
+	u64 addr = any_addr(dice, true), value = any_value(dice);
+	u32 len = sizes[roll(dice, 3)], how = roll(dice, 6), i;
+
+	if (!how) {
+		read_whole(true, addr, len);
+		KICK(guest_in, addr, len, 0);
+	} else if (how == 1) {
+		for (i = 0; i < 3; i++) {
+			u64 data = 0;
+
+			memcpy(&data, outs_data + i * len, len);
+			write_whole(true, addr, len, data);
+		}
+		KICK(guest_outs, addr, len, 3);
+	} else {
+		value &= UINT32_MAX;
+		write_whole(true, addr, len, value);
+		KICK(guest_out, addr, len, value);
+	}
+}
+
+/* IOEV-25: where a length of 0 rings by the address alone, only plain stores are told of. */
+static bool rings_by_address;
+
+static inline bool only_plain_stores(void)
+{
+	int i;
+
+	for (i = 0; i < v->nr_bells && rings_by_address; i++) {
+		if (!v->bells[i].pio && !v->bells[i].len)
+			return true;
+	}
+	return false;
+}
+
+static inline void kick_memory(struct dice *dice)
+{
+	static const u32 sizes[] = { 4, 8, 2, 1 };
+	u64 addr = any_addr(dice, false), value = any_value(dice);
+	u32 len = sizes[roll(dice, 4)], how = roll(dice, 12), i;
+	bool crosses = addr % PAGE + len > PAGE;
+
+	if (only_plain_stores()) {
+		if (crosses)
+			return;
+		how = 6;
+	}
+	switch (how) {
+	case 0:
+		if (crosses)
+			return;
+		read_whole(false, addr, len);
+		KICK(guest_load, addr, len, 0);
+		break;
+	case 1:
+		for (i = 0; i < 3; i++)
+			write_whole(false, addr + i * len, len, value);
+		KICK(guest_stos, addr, len, value);
+		break;
+	case 2:
+		if (addr % PAGE + 16 > PAGE)
+			return;
+		write_whole(false, addr, 8, value);
+		write_whole(false, addr + 8, 8, ~value);
+		KICK(guest_movups, addr, value, ~value);
+		break;
+	case 3:
+		if (crosses)
+			return;
+		read_whole(false, addr, len);
+		write_whole(false, addr, len, value);
+		KICK(guest_xchg, addr, len, value);
+		break;
+	case 4:
+		write_whole(false, addr, len, 1);
+		KICK(guest_store_imm, addr, len, 0);
+		break;
+	case 5:
+		write_whole(false, addr, 8, value);
+		KICK(guest_push, addr, 8, value);
+		break;
+	default:
+		write_whole(false, addr, len, value);
+		KICK(guest_store, addr, len, value);
+	}
+}
+
+static inline void op_kick(struct dice *dice)
+{
+	bool pio = any_bus(dice);
+	int nr;
+
+	pick_full_vm(dice);
+	nr_wanted = 0;
+	nr_coalesced = 0;
+	if (pio)
+		kick_port(dice);
+	else
+		kick_memory(dice);
+	nr = drain_ring();
+	if (nr != nr_coalesced)
+		wrong("wanted %d writes in the ring of zones, got %d", nr_coalesced, nr);
+}
+
+#endif /* SELFTEST_KVM_FUZZ_BUS_OPS_H */

@@ -1,0 +1,533 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The model's irqchips and masks: what becomes of a GSI that goes up or down.
+ */
+#ifndef SELFTEST_KVM_FUZZ_CHIPS_H
+#define SELFTEST_KVM_FUZZ_CHIPS_H
+
+#include "fuzz.h"
+
+static inline bool bit_of(const u64 *set, int nr)
+{
+	return set[nr / 64] >> (nr % 64) & 1;
+}
+
+static inline void put_bit(u64 *set, int nr, bool value)
+{
+	set[nr / 64] &= ~BIT_ULL(nr % 64);
+	set[nr / 64] |= (u64)value << (nr % 64);
+}
+
+static inline int highest_bit(const u64 *set)
+{
+	int nr;
+
+	for (nr = 255; nr >= 0 && !bit_of(set, nr); nr--)
+		;
+	return nr;
+}
+
+/* Of all GSIs those that may have a pin. */
+static inline int next_pin_gsi(int gsi)
+{
+	if (gsi < 31)
+		return gsi + 1;
+	return gsi < NR_GSIS_MAX - 1 ? NR_GSIS_MAX - 1 : NR_GSIS_MAX;
+}
+
+static inline struct route *route_of(u32 gsi)
+{
+	static struct route none = { .pin = -1, .pic = -1 };
+
+	return gsi < NR_GSIS_MAX ? &v->routes[gsi] : &none;
+}
+
+static inline bool is_masked_gsi(u32 gsi)
+{
+	return gsi < NR_GSIS_MAX && v->gsis[gsi].masked;
+}
+
+/*
+ * The local APIC: edges and levels to vCPU 0.
+ */
+static inline int lapic_accept(int vector, bool level)
+{
+	put_bit(v->irr, vector, true);
+	put_bit(v->tmr, vector, level);
+	return 1;
+}
+
+/*
+ * The PICs, whose pins of masked GSIs are held.
+ */
+static inline u16 held_pins(void)
+{
+	u16 held = 0;
+	int gsi;
+
+	for (gsi = 0; gsi < NR_GSIS_MAX; gsi = next_pin_gsi(gsi)) {
+		struct route *route = &v->routes[gsi];
+
+		if (v->gsis[gsi].masked && route->pic >= 0 && route->pic != 2)
+			held |= BIT(route->pic);
+	}
+	return held;
+}
+
+static inline int pic_wanted(int chip)
+{
+	struct pic *pic = &v->pics[chip];
+	u8 irr = pic->irr & ~pic->imr & ~(held_pins() >> 8 * chip);
+	int irq;
+
+	for (irq = 0; irq < 8; irq++) {
+		if (pic->isr & BIT(irq))
+			return -1;
+		if (irr & BIT(irq))
+			return irq;
+	}
+	return -1;
+}
+
+static inline void pic_update(void)
+{
+	if (pic_wanted(1) >= 0)
+		v->pics[0].irr |= BIT(2);
+}
+
+static inline int pic_set(int irq, bool high)
+{
+	struct pic *pic = &v->pics[irq / 8];
+	u8 bit = BIT(irq % 8);
+	int ret = 1;
+
+	if (pic->elcr & bit) {
+		ret = !high || !(pic->irr & bit);
+		pic->irr = high ? pic->irr | bit : pic->irr & ~bit;
+	} else if (high && !(pic->last & bit)) {
+		ret = !(pic->irr & bit);
+		pic->irr |= bit;
+	}
+	pic->last = high ? pic->last | bit : pic->last & ~bit;
+	pic_update();
+	return pic->imr & bit ? -1 : ret;
+}
+
+/*
+ * The IOAPIC.
+ */
+static inline int pin_service(struct pin *pin)
+{
+	if (pin->masked || (pin->level && pin->remote_irr))
+		return -1;
+	if (pin->level)
+		pin->remote_irr = true;
+	else
+		pin->delivered = true;
+	return lapic_accept(pin->vector, pin->level);
+}
+
+static inline int pin_set(struct pin *pin, bool high)
+{
+	bool was_high = pin->irr;
+
+	pin->irr = high;
+	if (!high)
+		return 1;
+	if (!pin->level) {
+		pin->delivered = false;
+		if (was_high)
+			return 0;
+	}
+	return pin_service(pin);
+}
+
+/*
+ * GSIs.
+ */
+static inline void put_source(u8 *sources, u8 source, bool high)
+{
+	*sources = high ? *sources | source : *sources & ~source;
+}
+
+static inline int add_status(int a, int b)
+{
+	return a < 0 ? b : b < 0 ? a : a + b;
+}
+
+static inline int drive_gsi(u32 gsi, u8 source, bool high)
+{
+	struct route *route = route_of(gsi);
+	int ret = -1;
+
+	if (route->type == MSI_TO_ONE)
+		return high ? lapic_accept(route->vector, false) : -1;
+	if (route->type == NO_ROUTE)
+		return -1;
+	if (route->pic >= 0) {
+		put_source(&v->pic_sources[route->pic], source, high);
+		ret = pic_set(route->pic, v->pic_sources[route->pic]);
+	}
+	if (route->pin >= 0) {
+		struct pin *pin = &v->pins[route->pin];
+
+		put_source(&pin->sources, source, high);
+		ret = add_status(ret, pin_set(pin, pin->sources));
+	}
+	return ret;
+}
+
+/* MASK-5, MASK-8 */
+static inline int set_gsi(u32 gsi, u8 source, bool high)
+{
+	struct gsi *g;
+
+	if (!is_masked_gsi(gsi))
+		return drive_gsi(gsi, source, high);
+	g = &v->gsis[gsi];
+	g->edge |= high;
+	put_source(&g->levels, source, high);
+	return 0;
+}
+
+/* IRQFD-20 */
+static inline void pulse_gsi(u32 gsi)
+{
+	if (is_masked_gsi(gsi)) {
+		v->gsis[gsi].edge = true;
+		return;
+	}
+	drive_gsi(gsi, LINE, true);
+	drive_gsi(gsi, LINE, false);
+}
+
+/* MASK-6, MASK-8 */
+static inline void mask_gsi(u32 gsi)
+{
+	struct route *route = route_of(gsi);
+	struct gsi *g = &v->gsis[gsi];
+
+	if (g->masked)
+		return;
+	*g = (struct gsi) { .masked = true };
+	if (route->pic >= 0) {
+		g->levels |= v->pic_sources[route->pic];
+		v->pic_sources[route->pic] = 0;
+		pic_set(route->pic, false);
+	}
+	if (route->pin >= 0) {
+		g->levels |= v->pins[route->pin].sources;
+		v->pins[route->pin].sources = 0;
+		pin_set(&v->pins[route->pin], false);
+	}
+}
+
+/* MASK-9 */
+static inline void unmask_gsi(u32 gsi)
+{
+	struct route *route = route_of(gsi);
+	struct gsi was = v->gsis[gsi];
+
+	if (!was.masked)
+		return;
+	v->gsis[gsi] = (struct gsi) {};
+	if (route->type == MSI_TO_ONE && was.edge)
+		lapic_accept(route->vector, false);
+	if (route->pic >= 0) {
+		bool level = v->pics[route->pic / 8].elcr & BIT(route->pic % 8);
+
+		v->pic_sources[route->pic] |= was.levels;
+		if (was.levels || (was.edge && !level))
+			pic_set(route->pic, true);
+		if (!v->pic_sources[route->pic])
+			pic_set(route->pic, false);
+	}
+	if (route->pin >= 0) {
+		struct pin *pin = &v->pins[route->pin];
+
+		pin->sources |= was.levels;
+		if (was.levels || (was.edge && !pin->level))
+			pin_set(pin, true);
+		if (!pin->sources)
+			pin_set(pin, false);
+	}
+	pic_update();
+}
+
+/* MASK-11 */
+static inline bool pic_can_interrupt(int irq)
+{
+	if (irq < 0 || irq == 2 || !v->listens)
+		return false;
+	if (irq >= 8 && v->pics[0].imr & BIT(2))
+		return false;
+	return !(v->pics[irq / 8].imr & BIT(irq % 8));
+}
+
+static inline bool pic_is_level(int irq)
+{
+	return v->pics[irq / 8].elcr & BIT(irq % 8);
+}
+
+static inline bool gsi_is_pending(u32 gsi)
+{
+	struct route *route = route_of(gsi);
+	struct gsi *g = &v->gsis[gsi];
+	int pic = route->pic;
+
+	if (!g->masked)
+		return false;
+	if (route->type != PINS)
+		return g->edge;
+	if (pic_can_interrupt(pic) &&
+	    (g->levels || (!pic_is_level(pic) &&
+			   (g->edge || v->pics[pic / 8].irr & BIT(pic % 8)))))
+		return true;
+	return route->pin >= 0 && (g->levels || (!v->pins[route->pin].level && g->edge));
+}
+
+static inline void latch_gsi(u32 gsi)
+{
+	int pic = route_of(gsi)->pic;
+
+	if (v->gsis[gsi].masked && v->gsis[gsi].edge && pic >= 0 && pic != 2 && !pic_is_level(pic))
+		v->pics[pic / 8].irr |= BIT(pic % 8);
+}
+
+/* MASK-14 */
+static inline void set_pending(u32 gsi, bool pending)
+{
+	int pic = route_of(gsi)->pic;
+
+	if (!v->gsis[gsi].masked || gsi_is_pending(gsi) == pending)
+		return;
+	v->gsis[gsi].edge = pending;
+	if (!pending && pic >= 0 && pic != 2 && !pic_is_level(pic))
+		v->pics[pic / 8].irr &= ~BIT(pic % 8);
+}
+
+/*
+ * Signals.
+ */
+static inline void object_take(struct object *object)
+{
+	if (!object->semaphore)
+		object->count = 0;
+	else if (object->count)
+		object->count--;
+}
+
+static bool in_eoi;
+
+static inline void inject(struct object *object)
+{
+	struct fuzz_vm *was = v;
+
+	v = &vms[object->vm];
+	/* IRQFD-21: who is told of an EOI may find the chips in use. */
+	if (is_late || in_eoi)
+		wait_for_works(3000);
+	if (object->resample)
+		set_gsi(object->gsi, RESAMPLE, true);
+	else
+		pulse_gsi(object->gsi);
+	v = was;
+}
+
+static inline void notice_signal(struct object *object)
+{
+	if (object->vm < 0)
+		return;
+	object_take(object);
+	inject(object);
+}
+
+/* IRQFD-18, IOEV-18 */
+static inline void kernel_signal(struct object *object)
+{
+	if (object->count < UINT64_MAX)
+		object->count++;
+	notice_signal(object);
+}
+
+/*
+ * The guest's side of the chips.
+ */
+static inline bool resamples(struct object *object, u32 gsi)
+{
+	return object->vm == vm_nr() && object->resample && object->gsi == gsi;
+}
+
+static inline int count_resamplers(u32 gsi)
+{
+	int i, nr = 0;
+
+	for (i = 0; i < nr_objects; i++)
+		nr += resamples(&objects[i], gsi);
+	return nr;
+}
+
+static inline int gsi_of(int pin, int pic)
+{
+	int gsi;
+
+	for (gsi = 0; gsi < NR_GSIS_MAX; gsi = next_pin_gsi(gsi)) {
+		struct route *route = &v->routes[gsi];
+
+		if ((pin >= 0 && route->pin == pin) || (pic >= 0 && route->pic == pic))
+			return gsi;
+	}
+	return -1;
+}
+
+static inline void signal_resamplefds(u32 gsi)
+{
+	int i;
+
+	in_eoi = true;
+	for (i = 0; i < nr_objects; i++) {
+		if (resamples(&objects[i], gsi))
+			kernel_signal(objects[i].resamplefd);
+	}
+	in_eoi = false;
+}
+
+/* IRQFD-33 */
+static inline void acknowledge(int pin, int pic)
+{
+	int gsi = gsi_of(pin, pic);
+
+	if (gsi < 0 || !count_resamplers(gsi))
+		return;
+	set_gsi(gsi, RESAMPLE, false);
+	signal_resamplefds(gsi);
+}
+
+static inline bool ioapic_handles(int vector)
+{
+	int i;
+
+	for (i = 0; i < 24; i++) {
+		int gsi = gsi_of(i, -1);
+
+		if (v->pins[i].vector == vector &&
+		    (v->pins[i].level || (gsi >= 0 && count_resamplers(gsi))))
+			return true;
+	}
+	return false;
+}
+
+static inline void eoi_of_apic(void)
+{
+	int vector = highest_bit(v->isr), i;
+	bool level;
+
+	if (vector < 0)
+		return;
+	put_bit(v->isr, vector, false);
+	if (v->kind != FULL || !ioapic_handles(vector))
+		return;
+	level = bit_of(v->tmr, vector);
+	for (i = 0; i < 24 && level; i++) {
+		if (v->pins[i].vector == vector)
+			v->pins[i].remote_irr = false;
+	}
+	for (i = 0; i < 24; i++) {
+		struct pin *pin = &v->pins[i];
+
+		if (pin->vector != vector)
+			continue;
+		acknowledge(i, -1);
+		if (level && !pin->masked && pin->irr)
+			pin_service(pin);
+	}
+}
+
+static inline void eoi_of_pic(int chip)
+{
+	struct pic *pic = &v->pics[chip];
+	int irq;
+
+	for (irq = 0; irq < 8 && !(pic->isr & BIT(irq)); irq++)
+		;
+	if (irq == 8)
+		return;
+	pic->isr &= ~BIT(irq);
+	acknowledge(-1, chip * 8 + irq);
+	pic_update();
+}
+
+static inline void take_at_pic(int chip, int irq)
+{
+	struct pic *pic = &v->pics[chip];
+
+	pic->isr |= BIT(irq);
+	if (!(pic->elcr & BIT(irq)))
+		pic->irr &= ~BIT(irq);
+}
+
+static inline void take_from_pic(int irq)
+{
+	take_at_pic(0, irq);
+	if (irq == 2 && pic_wanted(1) >= 0)
+		take_at_pic(1, pic_wanted(1));
+	pic_update();
+}
+
+static inline void take_all(void)
+{
+	for (;;) {
+		int irq = pic_wanted(0), vector = highest_bit(v->irr);
+
+		if (v->listens && irq >= 0) {
+			take_from_pic(irq);
+		} else if (vector >= 0 && vector >> 4 > highest_bit(v->isr) >> 4) {
+			put_bit(v->irr, vector, false);
+			put_bit(v->isr, vector, true);
+		} else {
+			return;
+		}
+	}
+}
+
+/* The low half of an entry. */
+static inline void write_pin(int nr, u8 vector, bool level, bool masked)
+{
+	struct pin *pin = &v->pins[nr];
+	int gsi = gsi_of(nr, -1);
+
+	pin->vector = vector;
+	pin->level = level;
+	pin->masked = masked;
+	if (!level)
+		pin->remote_irr = false;
+	if (!level || !pin->irr || masked || pin->remote_irr)
+		return;
+
+	/* IRQFD-36 */
+	if (gsi < 0 || !count_resamplers(gsi)) {
+		pin_service(pin);
+		return;
+	}
+	pin->irr = false;
+	signal_resamplefds(gsi);
+}
+
+/* KVM_GET_IRQCHIP and KVM_SET_IRQCHIP, of all chips. */
+static inline void restore_chips(void)
+{
+	int i;
+
+	for (i = 0; i < 24; i++) {
+		struct pin *pin = &v->pins[i];
+		bool high = pin->irr && !pin->delivered;
+
+		pin->irr = false;
+		pin->delivered = false;
+		if (high)
+			pin_set(pin, true);
+	}
+	pic_update();
+}
+
+#endif /* SELFTEST_KVM_FUZZ_CHIPS_H */

@@ -1,0 +1,393 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The VMs as they are: how they are made, what their guests do, and how they are
+ * compared with the model.
+ */
+#ifndef SELFTEST_KVM_FUZZ_GUEST_H
+#define SELFTEST_KVM_FUZZ_GUEST_H
+
+#include "bus.h"
+#include "kvm_doorbell.h"
+
+#define MEMORY_SLOT	10
+
+/*
+ * Guest code: kicks.
+ */
+static const char outs_data[32] = "abcdefghijklmnopqrstuvwxyz";
+
+static inline void guest_outs(u64 port, u64 len, u64 nr)
+{
+	const void *data = outs_data;
+
+	if (len == 1)
+		asm volatile("rep outsb" : "+S"(data), "+c"(nr) : "d"(port) : "memory");
+	else if (len == 2)
+		asm volatile("rep outsw" : "+S"(data), "+c"(nr) : "d"(port) : "memory");
+	else
+		asm volatile("rep outsl" : "+S"(data), "+c"(nr) : "d"(port) : "memory");
+}
+
+static inline void guest_in(u64 port, u64 len, u64 unused)
+{
+	u32 data;
+
+	if (len == 1)
+		asm volatile("inb %%dx, %%al" : "=a"(data) : "d"(port));
+	else if (len == 2)
+		asm volatile("inw %%dx, %%ax" : "=a"(data) : "d"(port));
+	else
+		asm volatile("inl %%dx, %%eax" : "=a"(data) : "d"(port));
+}
+
+static inline void guest_load(u64 gpa, u64 len, u64 unused)
+{
+	u64 data;
+
+	switch (len) {
+	case 1:
+		asm volatile("movb (%1), %b0" : "=r"(data) : "r"(gpa) : "memory");
+		break;
+	case 2:
+		asm volatile("movw (%1), %w0" : "=r"(data) : "r"(gpa) : "memory");
+		break;
+	case 4:
+		asm volatile("movl (%1), %k0" : "=r"(data) : "r"(gpa) : "memory");
+		break;
+	case 8:
+		asm volatile("movq (%1), %q0" : "=r"(data) : "r"(gpa) : "memory");
+		break;
+	}
+}
+
+static inline void guest_stos(u64 gpa, u64 len, u64 data)
+{
+	u64 nr = 3;
+
+	switch (len) {
+	case 1:
+		asm volatile("rep stosb" : "+D"(gpa), "+c"(nr) : "a"(data) : "memory");
+		break;
+	case 2:
+		asm volatile("rep stosw" : "+D"(gpa), "+c"(nr) : "a"(data) : "memory");
+		break;
+	case 4:
+		asm volatile("rep stosl" : "+D"(gpa), "+c"(nr) : "a"(data) : "memory");
+		break;
+	case 8:
+		asm volatile("rep stosq" : "+D"(gpa), "+c"(nr) : "a"(data) : "memory");
+		break;
+	}
+}
+
+static inline void guest_movups(u64 gpa, u64 low, u64 high)
+{
+	u64 data[2] = { low, high };
+
+	asm volatile("movups %1, %%xmm0\n\t"
+		     "movups %%xmm0, (%0)" : : "r"(gpa), "m"(data) : "memory", "xmm0");
+}
+
+static inline void guest_xchg(u64 gpa, u64 len, u64 data)
+{
+	switch (len) {
+	case 1:
+		asm volatile("xchgb %b1, (%0)" : "+r"(gpa), "+q"(data) : : "memory");
+		break;
+	case 2:
+		asm volatile("xchgw %w1, (%0)" : "+r"(gpa), "+r"(data) : : "memory");
+		break;
+	case 4:
+		asm volatile("xchgl %k1, (%0)" : "+r"(gpa), "+r"(data) : : "memory");
+		break;
+	case 8:
+		asm volatile("xchgq %q1, (%0)" : "+r"(gpa), "+r"(data) : : "memory");
+		break;
+	}
+}
+
+/* A constant, of at most 32 bits, extended by its sign. */
+static inline void guest_store_imm(u64 gpa, u64 len, u64 unused)
+{
+	switch (len) {
+	case 1:
+		asm volatile("movb $1, (%0)" : : "r"(gpa) : "memory");
+		break;
+	case 2:
+		asm volatile("movw $1, (%0)" : : "r"(gpa) : "memory");
+		break;
+	case 4:
+		asm volatile("movl $1, (%0)" : : "r"(gpa) : "memory");
+		break;
+	case 8:
+		asm volatile("movq $1, (%0)" : : "r"(gpa) : "memory");
+		break;
+	}
+}
+
+static inline void guest_push(u64 gpa, u64 len, u64 data)
+{
+	asm volatile("mov %%rsp, %%rbx\n\t"
+		     "lea 8(%0), %%rsp\n\t"
+		     "push %1\n\t"
+		     "mov %%rbx, %%rsp" : : "r"(gpa), "r"(data) : "memory", "rbx");
+}
+
+static inline void guest_write_port(u64 port, u64 data, u64 unused)
+{
+	guest_outb(port, data);
+}
+
+static inline void guest_write_lvt0(u64 data, u64 unused1, u64 unused2)
+{
+	x2apic_write_reg(LVT0, data);
+}
+
+static inline void guest_write_eoi(u64 unused1, u64 unused2, u64 unused3)
+{
+	x2apic_write_reg(APIC_EOI, 0);
+}
+
+/*
+ * VMs.
+ */
+static inline u32 default_elcr(void)
+{
+	struct dice dice = dice_of(-3, vm_nr());
+
+	return roll(&dice, 3) ? 0 : BIT(5) | BIT(11);
+}
+
+static inline void default_routes(void)
+{
+	int i;
+
+	for (i = 0; i < NR_GSIS_MAX; i++) {
+		v->routes[i] = (struct route) {
+			.type = v->kind == FULL && i < 24 ? PINS : NO_ROUTE,
+			.pin = v->kind == FULL && i < 24 ? i : -1,
+			.pic = v->kind == FULL && i < 16 ? i : -1,
+		};
+	}
+}
+
+static inline void boot_full_vm(void)
+{
+	bool defer = true;
+	int i;
+
+	boot();
+	virt_map(vm, MMIO_GPA, MMIO_GPA, MMIO_PAGES);
+	write_guest_global(vm, guest_defer_eoi, defer);
+	run_in_guest(guest_program_pics, default_elcr(), 0, 0);
+	for (i = 0; i < 24; i++)
+		v->pins[i].masked = true;
+	v->pics[0].elcr = default_elcr();
+	v->pics[1].elcr = default_elcr() >> 8;
+	v->listens = true;
+}
+
+static inline void boot_vm(int nr, enum vm_kind kind)
+{
+	memset(&vms[nr], 0, sizeof(vms[nr]));
+	use(nr);
+	v->kind = kind;
+	v->age = 1;
+	default_routes();
+	if (kind == FULL) {
+		boot_full_vm();
+	} else {
+		vm = vm_create_barebones();
+		vcpu = NULL;
+		if (kind == SPLIT) {
+			vm_enable_cap(vm, KVM_CAP_SPLIT_IRQCHIP, 24);
+			vcpu = __vm_vcpu_add(vm, 0);
+			enable_apic(vcpu, 1);
+		}
+	}
+	v->vm = vm;
+	v->vcpu = vcpu;
+}
+
+/*
+ * Is all as the model says?
+ */
+static char diff[256];
+
+static inline __printf(1, 2) bool differs(const char *fmt, ...)
+{
+	va_list args;
+
+	va_start(args, fmt);
+	vsnprintf(diff, sizeof(diff), fmt, args);
+	va_end(args);
+	return true;
+}
+
+static inline u64 counter_of(struct slot *slot)
+{
+	char text[256], *found;
+	ssize_t len = pread(slot->info, text, sizeof(text) - 1, 0);
+
+	if (len <= 0)
+		wrong("/proc does not tell of an eventfd");
+	text[len] = 0;
+	found = strstr(text, "eventfd-count:");
+	return found ? strtoull(found + 14, NULL, 16) : 0;
+}
+
+static inline bool eventfds_differ(void)
+{
+	int i;
+
+	for (i = 0; i < NR_SLOTS; i++) {
+		struct slot *slot = &slots[i];
+		u64 count = slot->object ? counter_of(slot) : 0;
+
+		if (slot->object && count != slot->object->count)
+			return differs("counter of fds[%d]: wanted %lu, got %lu", i,
+				       slot->object->count, count);
+	}
+	return false;
+}
+
+static inline bool lapic_differs(void)
+{
+	struct kvm_lapic_state lapic;
+	int i;
+
+	vcpu_ioctl(v->vcpu, KVM_GET_LAPIC, &lapic);
+	for (i = 1; i < 8; i++) {
+		u32 irr = *(u32 *)&lapic.regs[APIC_IRR + i * 16];
+		u32 isr = *(u32 *)&lapic.regs[0x100 + i * 16];
+		u32 want_irr = v->irr[i / 2] >> 32 * (i % 2);
+		u32 want_isr = v->isr[i / 2] >> 32 * (i % 2);
+
+		if (irr != want_irr)
+			return differs("VM %d: IRR from vector 0x%x on: wanted 0x%x, got 0x%x",
+				       vm_nr(), i * 32, want_irr, irr);
+		if (isr != want_isr)
+			return differs("VM %d: ISR from vector 0x%x on: wanted 0x%x, got 0x%x",
+				       vm_nr(), i * 32, want_isr, isr);
+	}
+	return false;
+}
+
+static inline struct kvm_irqchip chip_of(int id)
+{
+	struct kvm_irqchip chip = { .chip_id = id };
+
+	vm_ioctl(v->vm, KVM_GET_IRQCHIP, &chip);
+	return chip;
+}
+
+static inline bool ioapic_differs(void)
+{
+	struct kvm_ioapic_state state = chip_of(KVM_IRQCHIP_IOAPIC).chip.ioapic;
+	int i;
+
+	for (i = 0; i < 24; i++) {
+		struct pin *pin = &v->pins[i];
+		bool irr = pin->irr && !pin->delivered;
+
+		if (!!(state.irr & BIT(i)) != irr)
+			return differs("VM %d: pin %d of the IOAPIC: wanted IRR %d, got %d",
+				       vm_nr(), i, irr, !irr);
+		if (state.redirtbl[i].fields.remote_irr != pin->remote_irr)
+			return differs("VM %d: pin %d of the IOAPIC: wanted remote IRR %d, got %d",
+				       vm_nr(), i, pin->remote_irr, !pin->remote_irr);
+	}
+	return false;
+}
+
+/* What had the slave ask the master may be gone, and the request still be there. */
+static inline bool pic_differs(int nr)
+{
+	struct kvm_pic_state state = chip_of(nr).chip.pic;
+	struct pic *pic = &v->pics[nr];
+
+	if (!nr && pic_wanted(1) < 0)
+		pic->irr = (pic->irr & ~BIT(2)) | (state.irr & BIT(2));
+	if (state.irr != pic->irr)
+		return differs("VM %d: PIC %d: wanted IRR 0x%x, got 0x%x", vm_nr(), nr,
+			       pic->irr, state.irr);
+	if (state.isr != pic->isr)
+		return differs("VM %d: PIC %d: wanted ISR 0x%x, got 0x%x", vm_nr(), nr,
+			       pic->isr, state.isr);
+	if (state.imr != pic->imr)
+		return differs("VM %d: PIC %d: wanted IMR 0x%x, got 0x%x", vm_nr(), nr,
+			       pic->imr, state.imr);
+	return false;
+}
+
+static inline bool vm_differs(int nr)
+{
+	struct fuzz_vm *was = v;
+	bool ret;
+
+	v = &vms[nr];
+	ret = (v->vcpu && lapic_differs()) ||
+	      (v->kind == FULL && (ioapic_differs() || pic_differs(0) || pic_differs(1)));
+	v = was;
+	return ret;
+}
+
+static inline bool all_differs(void)
+{
+	int i;
+
+	for (i = 0; i < NR_VMS; i++) {
+		if (vm_differs(i))
+			return true;
+	}
+	return eventfds_differ();
+}
+
+/* This operation may do some of its work when it has returned. */
+static bool late_op;
+
+#define LATEST	3000000
+
+static inline void compare(void)
+{
+	u64 start = now_in_usecs();
+
+	while (all_differs()) {
+		if (!(is_late || late_op) || now_in_usecs() - start > LATEST)
+			wrong("%s", diff);
+		usleep(500);
+	}
+}
+
+/*
+ * Kicks.
+ */
+static inline void run_kick(guest_fn_t fn, u64 a, u64 b, u64 c)
+{
+	int nr = run_in_guest(fn, a, b, c), i;
+
+	if (nr != nr_wanted)
+		wrong("wanted %d exits, got %d, the first a %s", nr_wanted, nr,
+		      nr ? access_name(guest_exits[0]) : "-");
+	for (i = 0; i < nr && i < MAX_WANTED; i++) {
+		if (!same_access(guest_exits[i], wanted[i]))
+			wrong("exit %d: wanted a %s, got a %s", i, access_name(wanted[i]),
+			      access_name(guest_exits[i]));
+	}
+}
+
+static inline struct kvm_coalesced_mmio_ring *zone_ring(void)
+{
+	return (void *)vcpu->run + kvm_check_cap(KVM_CAP_COALESCED_MMIO) * PAGE;
+}
+
+static inline int drain_ring(void)
+{
+	struct kvm_coalesced_mmio_ring *ring = zone_ring();
+	int nr = ring->last - ring->first, max = KVM_COALESCED_MMIO_MAX;
+
+	ring->first = ring->last;
+	return nr < 0 ? nr + max : nr;
+}
+
+#endif /* SELFTEST_KVM_FUZZ_GUEST_H */

@@ -1,0 +1,521 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The operations on eventfds, irqfds, routes and lines, and on the guest's chips.
+ */
+#ifndef SELFTEST_KVM_FUZZ_IRQ_OPS_H
+#define SELFTEST_KVM_FUZZ_IRQ_OPS_H
+
+#include "args.h"
+
+/*
+ * Eventfds.
+ */
+static inline void leave_gsi(struct object *object)
+{
+	struct fuzz_vm *was = v;
+	u32 gsi = object->gsi;
+	bool resample = object->resample;
+
+	if (object->vm < 0)
+		return;
+	v = &vms[object->vm];
+	object->vm = -1;
+	object->resample = false;
+	/* IRQFD-37 */
+	if (resample && !count_resamplers(gsi))
+		set_gsi(gsi, RESAMPLE, false);
+	v = was;
+}
+
+static inline void close_slot(struct slot *slot)
+{
+	struct object *object = slot->object;
+
+	close(slot->info);
+	close(slot->fd);
+	slot->object = NULL;
+	if (--object->nr_fds || object->vm < 0)
+		return;
+	wait_for_works(object->resample ? 30000 : 3000);
+	leave_gsi(object);
+}
+
+static inline void fill_slot(struct slot *slot, int fd, struct object *object)
+{
+	char path[64];
+
+	TEST_ASSERT(fd >= 0, "There is no eventfd, errno: %d", errno);
+	if (slot->object)
+		close_slot(slot);
+	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", fd);
+	slot->fd = fd;
+	slot->info = open(path, O_RDONLY);
+	slot->object = object;
+	object->nr_fds++;
+	TEST_ASSERT(slot->info >= 0, "Cannot open %s", path);
+}
+
+static inline void new_eventfd_in(struct slot *slot, u64 count, int flags)
+{
+	struct object *object = &objects[nr_objects++];
+
+	*object = (struct object) {
+		.count = count,
+		.semaphore = flags & EFD_SEMAPHORE,
+		.vm = -1,
+	};
+	fill_slot(slot, __eventfd_new(count, flags), object);
+	say("fds[%d] = __eventfd_new(0x%lx, %s);", slot_nr(slot), count,
+	    flags ? "EFD_SEMAPHORE" : "0");
+}
+
+static inline void op_new(struct dice *dice)
+{
+	static const u64 counts[] = { 0, 0, 0, 1, 2, UINT64_MAX - 1 };
+	struct slot *slot = any_slot(dice);
+	u64 count = counts[roll(dice, ARRAY_SIZE(counts))];
+
+	if (slot->object && rare(dice, 2))
+		return;
+	new_eventfd_in(slot, count, rare(dice, 5) ? EFD_SEMAPHORE : 0);
+}
+
+static inline void op_close(struct dice *dice)
+{
+	struct slot *slot = any_slot(dice);
+
+	if (!slot->object)
+		return;
+	say("close(fds[%d]);", slot_nr(slot));
+	close_slot(slot);
+}
+
+static inline void op_dup(struct dice *dice)
+{
+	struct slot *from = any_slot(dice), *to = any_slot(dice);
+
+	if (!from->object || from == to)
+		return;
+	say("fds[%d] = dup(fds[%d]);", slot_nr(to), slot_nr(from));
+	fill_slot(to, dup(from->fd), from->object);
+}
+
+static inline void op_write(struct dice *dice)
+{
+	static const u64 counts[] = { 1, 1, 1, 1, 0, 2, 1000, UINT64_MAX - 1 };
+	struct slot *slot = any_slot(dice);
+	struct object *object = slot->object;
+	u64 count = counts[roll(dice, ARRAY_SIZE(counts))];
+	int want = sizeof(count);
+
+	if (!object)
+		return;
+	say("write(fds[%d], &(u64){ 0x%lx }, 8);", slot_nr(slot), count);
+	if (UINT64_MAX - object->count <= count) {
+		want = -EAGAIN;
+	} else {
+		object->count += count;
+		notice_signal(object);
+	}
+	must_get("write()", want, got(write(slot->fd, &count, sizeof(count))));
+}
+
+static inline void op_read(struct dice *dice)
+{
+	struct slot *slot = any_slot(dice);
+	struct object *object = slot->object;
+	u64 want, count;
+
+	if (!object)
+		return;
+	say("read(fds[%d], &count, 8);", slot_nr(slot));
+	want = object->semaphore && object->count ? 1 : object->count;
+	object->count -= want;
+	count = eventfd_take(slot->fd);
+	if (count != want)
+		wrong("read(): wanted %lu, got %lu", want, count);
+}
+
+/*
+ * Irqfds.
+ */
+static inline bool may_have_line(u32 gsi)
+{
+	return v->kind == FULL && route_of(gsi)->type == PINS;
+}
+
+static inline int assign_error(struct object *object, bool resample)
+{
+	if (v->kind == NONE || (resample && v->kind != FULL))
+		return -EINVAL;
+	return object->vm >= 0 ? -EBUSY : 0;
+}
+
+static inline void op_assign(struct dice *dice)
+{
+	struct slot *slot = any_slot(dice), *other = any_slot(dice);
+	struct object *object = slot->object;
+	bool resample = roll(dice, 2);
+	u32 gsi = any_gsi(dice);
+	int want;
+
+	pick_vm(dice);
+	if (!object || !other->object)
+		return;
+	if (kvm_is_older() && object->vm >= 0 && object->vm != vm_nr())
+		return;
+	want = assign_error(object, resample);
+	if (resample)
+		say("__irqfd_assign_resample(vms[%d], %u, fds[%d], fds[%d]); /* %d */", vm_nr(),
+		    gsi, slot_nr(slot), slot_nr(other), want);
+	else
+		say("__irqfd_ioctl(vms[%d], %u, fds[%d], 0); /* %d */", vm_nr(), gsi,
+		    slot_nr(slot), want);
+	if (!want) {
+		object->vm = vm_nr();
+		object->gsi = gsi;
+		object->resample = resample;
+		object->resamplefd = other->object;
+		/* IRQFD-19 */
+		if (object->count) {
+			inject(object);
+			wait_for_works(3000);
+		}
+	}
+	must_get_or_fail("KVM_IRQFD", want,
+			 FAILING(____irqfd_ioctl(vm, gsi, slot->fd, resample ? other->fd : -1,
+						 resample ? KVM_IRQFD_FLAG_RESAMPLE : 0)));
+}
+
+static inline struct slot *slot_with_irqfd(struct dice *dice)
+{
+	int i, first = roll(dice, NR_SLOTS);
+
+	for (i = 0; i < NR_SLOTS; i++) {
+		struct slot *slot = &slots[(first + i) % NR_SLOTS];
+
+		if (slot->object && slot->object->vm >= 0)
+			return slot;
+	}
+	return NULL;
+}
+
+static inline void op_deassign(struct dice *dice)
+{
+	struct slot *slot = any_slot(dice);
+	u32 gsi = any_gsi(dice), flags = KVM_IRQFD_FLAG_DEASSIGN;
+	struct object *object;
+
+	pick_vm(dice);
+	flags |= rare(dice, 3) ? KVM_IRQFD_FLAG_RESAMPLE : 0;
+	if (roll(dice, 4) && slot_with_irqfd(dice)) {
+		slot = slot_with_irqfd(dice);
+		gsi = slot->object->gsi;
+		use(slot->object->vm);
+	}
+	object = slot->object;
+	if (!object)
+		return;
+	say("irqfd_ioctl(vms[%d], %u, fds[%d], KVM_IRQFD_FLAG_DEASSIGN%s);", vm_nr(), gsi,
+	    slot_nr(slot), flags & KVM_IRQFD_FLAG_RESAMPLE ? " | KVM_IRQFD_FLAG_RESAMPLE" : "");
+	/* IRQFD-27 */
+	if (object->vm == vm_nr() && object->gsi == gsi) {
+		object_take(object);
+		leave_gsi(object);
+	}
+	must_get("KVM_IRQFD", 0, FAILING(__irqfd_ioctl(vm, gsi, slot->fd, flags)));
+}
+
+static inline void op_irqfd_bad(struct dice *dice)
+{
+	static const u32 resample = KVM_IRQFD_FLAG_RESAMPLE, deassign = KVM_IRQFD_FLAG_DEASSIGN;
+	struct slot *slot = any_slot(dice);
+	int pipe = slot->info;
+	const struct {
+		int fd, resamplefd;
+		u32 flags;
+		int none, split, full;		/* what such a VM says */
+	} bad[] = {
+		{ slot->fd, -1, 4, -EINVAL, -EINVAL, -EINVAL },
+		{ slot->fd, -1, 1u << 31, -EINVAL, -EINVAL, -EINVAL },
+		{ 999, -1, 0, -EINVAL, -EBADF, -EBADF },
+		{ pipe, -1, 0, -EINVAL, -EINVAL, -EINVAL },
+		{ slot->fd, 999, resample, -EINVAL, -EINVAL, -EBADF },
+		{ slot->fd, pipe, resample, -EINVAL, -EINVAL, -EINVAL },
+		{ 999, pipe, resample, -EINVAL, -EINVAL, -EBADF },
+		{ 999, -1, deassign, -EBADF, -EBADF, -EBADF },
+		{ pipe, -1, deassign, -EINVAL, -EINVAL, -EINVAL },
+		{ 999, -1, deassign | 4, -EINVAL, -EINVAL, -EINVAL },
+	};
+	int i = roll(dice, ARRAY_SIZE(bad)), want;
+	u32 gsi = any_gsi(dice);
+
+	pick_vm(dice);
+	if (!slot->object)
+		return;
+	want = v->kind == FULL ? bad[i].full : v->kind == SPLIT ? bad[i].split : bad[i].none;
+	say("____irqfd_ioctl(vms[%d], %u, %d, %d, 0x%x); /* bad %d: %d */", vm_nr(), gsi,
+	    bad[i].fd, bad[i].resamplefd, bad[i].flags, i, want);
+	must_get("KVM_IRQFD", want,
+		 got(____irqfd_ioctl(vm, gsi, bad[i].fd, bad[i].resamplefd, bad[i].flags)));
+	/* GEN-1 */
+	must_get("KVM_IRQFD", -EFAULT, got(ioctl(vm->fd, KVM_IRQFD, NULL)));
+	must_get("KVM_IOEVENTFD", -EFAULT, got(ioctl(vm->fd, KVM_IOEVENTFD, NULL)));
+}
+
+/*
+ * Routes and lines.
+ */
+static inline struct kvm_irq_routing_entry pin_entry(u32 gsi, struct route *route, bool pic)
+{
+	if (!pic)
+		return PIN_ROUTE(gsi, KVM_IRQCHIP_IOAPIC, route->pin);
+	return PIN_ROUTE(gsi, route->pic < 8 ? KVM_IRQCHIP_PIC_MASTER : KVM_IRQCHIP_PIC_SLAVE,
+			 route->pic % 8);
+}
+
+/*
+ * A level that is up stays at its pin if the route goes.  If the GSI is masked then, and gets
+ * the pin again, nobody knows of the level: to be left alone.
+ */
+static inline bool pins_are_up(void)
+{
+	int i, up = 0;
+
+	for (i = 0; i < 24; i++)
+		up |= v->pins[i].sources;
+	for (i = 0; i < 16; i++)
+		up |= v->pic_sources[i];
+	return up;
+}
+
+static inline struct route any_route(struct dice *dice, int i)
+{
+	struct route route = { .pin = -1, .pic = -1 };
+	u32 what = roll(dice, v->kind == FULL ? 6 : 2);
+
+	if (!what)
+		return route;
+	route.type = MSI_TO_ONE;
+	route.vector = vectors[roll(dice, ARRAY_SIZE(vectors))];
+	if (what < 3)
+		return route;
+	route = (struct route) { .type = PINS, .pin = -1, .pic = -1 };
+	if (what != 4)
+		route.pin = home_pins[i];
+	if (what != 3)
+		route.pic = home_pics[i];
+	if (route.pin < 0 && route.pic < 0)
+		route.type = NO_ROUTE;
+	return route;
+}
+
+static inline void op_routes(struct dice *dice)
+{
+	struct kvm_irq_routing_entry entries[32] = {};
+	int i, nr = 0;
+
+	pick_vm(dice);
+	if (pins_are_up())
+		return;
+	if (v->kind == NONE) {
+		say("use(%d); set_routing(NULL, 0); /* -EINVAL */", vm_nr());
+		must_get("KVM_SET_GSI_ROUTING", -EINVAL, got(__set_routing(NULL, 0)));
+		return;
+	}
+	for (i = 0; i < NR_GSIS_MAX; i++)
+		v->routes[i] = (struct route) { .pin = -1, .pic = -1 };
+	say("use(%d); set_routing((struct kvm_irq_routing_entry[]) {", vm_nr());
+	for (i = 0; i < 9; i++) {
+		struct route route = any_route(dice, i);
+		u32 gsi = gsi_numbers[i];
+
+		v->routes[gsi] = route;
+		if (route.type == MSI_TO_ONE) {
+			say("\tMSI_ROUTE(%u, 0x%x),", gsi, route.vector);
+			entries[nr++] = MSI_ROUTE(gsi, route.vector);
+		}
+		if (route.pin >= 0) {
+			say("\tPIN_ROUTE(%u, KVM_IRQCHIP_IOAPIC, %d),", gsi, route.pin);
+			entries[nr++] = pin_entry(gsi, &route, false);
+		}
+		if (route.pic >= 0) {
+			say("\tPIN_ROUTE(%u, KVM_IRQCHIP_PIC_%s, %d),", gsi,
+			    route.pic < 8 ? "MASTER" : "SLAVE", route.pic % 8);
+			entries[nr++] = pin_entry(gsi, &route, true);
+		}
+	}
+	say("}, %d);", nr);
+	pic_update();
+	must_get_or_fail("KVM_SET_GSI_ROUTING", 0, FAILING(__set_routing(entries, nr)));
+}
+
+/* ROUTE-1 */
+static inline void op_routes_bad(struct dice *dice)
+{
+	struct kvm_irq_routing_entry entries[2] = { MSI_ROUTE(5, 0x41), MSI_ROUTE(20, 0x51) };
+	u32 what = roll(dice, 7);
+
+	pick_vm(dice);
+	if (v->kind == NONE)
+		return;
+	switch (what) {
+	case 0:
+		entries[1].gsi = NR_GSIS_MAX;
+		break;
+	case 1:
+		entries[1].type = 99;
+		break;
+	case 2:
+		entries[1].flags = 2;
+		break;
+	case 3:
+		entries[1].gsi = 5;
+		break;
+	case 4:
+		entries[1] = PIN_ROUTE(20, KVM_IRQCHIP_IOAPIC, 24);
+		break;
+	case 5:
+		entries[1] = PIN_ROUTE(5, KVM_IRQCHIP_IOAPIC, 5);
+		break;
+	case 6:
+		entries[1] = PIN_ROUTE(20, 3, 0);
+		break;
+	}
+	say("use(%d); __set_routing(bad_routes(%u), 2); /* -EINVAL */", vm_nr(), what);
+	must_get("KVM_SET_GSI_ROUTING", -EINVAL, got(__set_routing(entries, 2)));
+}
+
+/* Whether a level that is told once more is one that has come is left open. */
+static inline bool is_open_line(u32 gsi, bool level)
+{
+	return is_masked_gsi(gsi) && level && v->gsis[gsi].levels & LINE &&
+	       route_of(gsi)->type == PINS;
+}
+
+static inline void op_line(struct dice *dice)
+{
+	struct kvm_irq_level line = { .irq = any_gsi(dice), .level = roll(dice, 2) };
+	int want;
+
+	pick_vm(dice);
+	if (is_open_line(line.irq, line.level))
+		return;
+	say("line(vms[%d], %u, %d);", vm_nr(), line.irq, line.level);
+	if (v->kind == NONE) {
+		must_get("KVM_IRQ_LINE_STATUS", -ENXIO,
+			 got(__vm_ioctl(vm, KVM_IRQ_LINE_STATUS, &line)));
+		return;
+	}
+	want = set_gsi(line.irq, LINE, line.level);
+	must_get("KVM_IRQ_LINE_STATUS", 0, got(__vm_ioctl(vm, KVM_IRQ_LINE_STATUS, &line)));
+	if (line.status != want)
+		wrong("KVM_IRQ_LINE_STATUS: wanted status %d, got %d", want, line.status);
+}
+
+static inline void op_msi(struct dice *dice)
+{
+	u8 vector = vectors[roll(dice, ARRAY_SIZE(vectors))];
+	struct kvm_msi msi = { .address_lo = APIC_DEFAULT_GPA, .data = vector };
+	int want = 1;
+
+	pick_vm(dice);
+	say("signal_msi(vms[%d], 0x%x);", vm_nr(), vector);
+	if (v->kind == NONE)
+		want = -EINVAL;
+	else
+		lapic_accept(vector, false);
+	must_get("KVM_SIGNAL_MSI", want, got(__vm_ioctl(vm, KVM_SIGNAL_MSI, &msi)));
+}
+
+/*
+ * The guest and its chips.
+ */
+static inline void op_pin(struct dice *dice)
+{
+	int i = roll(dice, 9), nr;
+	u8 vector = vectors[roll(dice, ARRAY_SIZE(vectors))];
+	bool level = roll(dice, 2), masked = rare(dice, 3);
+	u32 low;
+
+	if (!rare(dice, 10))
+		i = theme.gsis[roll(dice, theme.nr_gsis)];
+	nr = home_pins[i];
+	pick_full_vm(dice);
+	if (nr < 0)
+		return;
+	/* The trigger mode changes while nothing is under way: the rest is left alone. */
+	if (v->pins[nr].remote_irr || v->pins[nr].irr)
+		level = v->pins[nr].level;
+	low = vector | (level ? LEVEL : EDGE) | (masked ? MASKED : 0);
+	say("use(%d); run_in_guest(guest_write_ioapic, 0x%x, 0x%x, 0); /* pin %d */", vm_nr(),
+	    0x10 + 2 * nr, low, nr);
+	write_pin(nr, vector, level, masked);
+	run_in_guest(guest_write_ioapic, 0x10 + 2 * nr, low, 0);
+}
+
+static inline void op_imr(struct dice *dice)
+{
+	int chip = roll(dice, 2);
+	u8 imr = roll(dice, 3) ? 0 : roll(dice, 256);
+
+	pick_full_vm(dice);
+	say("use(%d); run_in_guest(guest_write_port, 0x%x, 0x%x, 0);", vm_nr(),
+	    chip ? 0xa1 : 0x21, imr);
+	v->pics[chip].imr = imr;
+	pic_update();
+	run_in_guest(guest_write_port, chip ? 0xa1 : 0x21, imr, 0);
+}
+
+static inline void op_lvt0(struct dice *dice)
+{
+	u64 lvt0 = APIC_DM_EXTINT;
+
+	pick_full_vm(dice);
+	v->listens = roll(dice, 2);
+	if (!v->listens)
+		lvt0 |= APIC_LVT_MASKED;
+	say("use(%d); run_in_guest(guest_write_lvt0, 0x%lx, 0, 0);", vm_nr(), lvt0);
+	run_in_guest(guest_write_lvt0, lvt0, 0, 0);
+}
+
+static inline void op_take(struct dice *dice)
+{
+	pick_full_vm(dice);
+	say("use(%d); take_irqs();", vm_nr());
+	take_all();
+	take_irqs();
+}
+
+static inline void op_eoi(struct dice *dice)
+{
+	int what = roll(dice, 4);
+
+	pick_full_vm(dice);
+	if (what > 1) {
+		say("use(%d); run_in_guest(guest_write_eoi, 0, 0, 0);", vm_nr());
+		eoi_of_apic();
+		run_in_guest(guest_write_eoi, 0, 0, 0);
+	} else {
+		say("use(%d); run_in_guest(guest_write_port, 0x%x, 0x20, 0);", vm_nr(),
+		    what ? 0xa0 : 0x20);
+		eoi_of_pic(what);
+		run_in_guest(guest_write_port, what ? 0xa0 : 0x20, 0x20, 0);
+	}
+}
+
+static inline void op_restore_chips(struct dice *dice)
+{
+	struct kvm_irqchip chips[3];
+	int i;
+
+	pick_full_vm(dice);
+	say("use(%d); restore_chips();", vm_nr());
+	restore_chips();
+	for (i = 0; i < 3; i++)
+		chips[i] = chip_of(i);
+	for (i = 0; i < 3; i++)
+		vm_ioctl(vm, KVM_SET_IRQCHIP, &chips[i]);
+}
+
+#endif /* SELFTEST_KVM_FUZZ_IRQ_OPS_H */
