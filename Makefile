@@ -2,16 +2,17 @@
 # Plain make prints help. The work is done by the scripts in dev/.
 
 ON ?= svm
-KERNEL ?= ours
+KERNEL ?= $(if $(DIST),dist-$(DIST),ours)
 
 # CMD reaches the guest as it was typed: make expands no $ in it.
 override CMD := $(value CMD)
 fuzz: override CMD := fuzz
 export CMD ON KERNEL DEBUG ICOUNT CPUS TIMEOUT LINUX_SRC BENCH_ON BASE WITH SECONDS SEED
+export DIST KDIR KEEP UNDO ROUNDS BUILT LIVE_TESTS LIVE_ROWS
 
 .NOTPARALLEL:
 .SILENT:
-.PHONY: help setup tree kernel tests guest run check clients fuzz series refresh lint bench bisect mutate models clean
+.PHONY: help setup tree kernel modules live dkms tests guest run check clients fuzz series refresh lint bench bisect mutate models clean
 
 help:
 	sed -n 's/^#: \{0,1\}//p' Makefile
@@ -23,6 +24,9 @@ help:
 #: make run       show irqfds and ioeventfds at work under Debian's QEMU
 #: make tree      unpack the kernel source, apply the series in build/BASE/linux
 #: make kernel    build the kernel
+#: make modules   build KVM's modules for the kernel that runs here, or for KVER=
+#: make live      try these here, as root: tests, figures, and back to the kernel's own
+#: make dkms      make a Debian package of them, which builds for all kernels of BASE
 #: make tests     build the selftests into build/BASE/tests
 #: make series    write build/BASE/series/, patches for git am on a pristine source
 #: make refresh   write the commits of build/BASE/linux back to patches/
@@ -39,10 +43,13 @@ help:
 #: ON=vmx         an Intel machine, by Bochs; files that CMD names by a path go along
 #: ON=svm-nrips   an AMD machine that reports the next RIP, by Bochs, likewise
 #: KERNEL=ours    the kernel with the series; KERNEL=stock: without
+#: DIST=amd64     Debian's own kernel with our modules, on svm; or cloud-amd64
 #: DEBUG=1        KASAN, lockdep, kmemleak and more, on svm; for check, guest and kernel
 #: ICOUNT=1       on svm: one CPU, and a nanosecond of guest time is an instruction
 #: CPUS=2         on svm: two CPUs, which QEMU's SVM does not always survive
 #: TIMEOUT=600    seconds after which a guest counts as hung
+#: KVER=... KDIR=... release of the kernel to build modules for, and its headers
+#: KEEP=1 UNDO=1 ROUNDS=3  for live: leave ours in; only go back; how often it measures
 #: LINUX_SRC=...  kernel source, a tar file or a directory, instead of Debian's package
 #:
 #: In the guest the selftests are in /tmp/tests:
@@ -57,6 +64,18 @@ tree: setup
 kernel: setup
 	dev/kernel.sh '$(KERNEL)'
 
+modules:
+	dev/setup.sh --build
+	dev/modules.sh $(KVER)
+
+dkms:
+	dev/setup.sh --build
+	dev/dkms.sh
+
+live:
+	dev/setup.sh --build gnuplot-nox
+	dev/live.sh
+
 tests: setup
 	dev/tests.sh
 
@@ -70,7 +89,7 @@ run: setup
 	dev/run.sh
 
 check: setup
-	dev/check.sh $(if $(BASE)$(DEBUG),,all)
+	dev/check.sh $(if $(BASE)$(DEBUG)$(DIST),,all)
 
 clients: setup
 	dev/check.sh clients

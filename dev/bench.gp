@@ -1,9 +1,9 @@
-# gnuplot -c bench.gp MACHINE TSV: kicks and signals on ours and on stock, as SVG
+# gnuplot -c bench.gp MACHINE TSV [UNIT]: kicks and signals on ours and on stock, as SVG
 # gnuplot -c bench.gp scale TSV: what they and irqfds cost among many of their kind
 set datafile separator "\t"
 set datafile missing "-"
 set grid y
-set ylabel "instructions"
+set ylabel (ARGC > 2 ? ARG3 : "instructions")
 set logscale y
 set format y "%.0f"
 grey = "#a0a0a0"

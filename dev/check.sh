@@ -2,6 +2,7 @@
 # Lint, then all tests, in guests: ours on three machines, stock on two; with DEBUG=1
 # on the debug kernel. check.sh clients: Debian's QEMU as the client of either kernel.
 # check.sh noioapic: KVM's modules without PIC, PIT and IOAPIC, with BASE=7.3.
+# With DIST=FLAVOUR: all of ours on Debian's own kernel of that flavour.
 # check.sh short: of all that lint, the tests of ours on svm and a smoke test on vmx.
 # check.sh all: all, and for the other bases short, if their source is to be had.
 # At the end all failures are told once more; the last line is the sum.
@@ -158,6 +159,18 @@ clients() {
 		echo '#@ done'"
 }
 
+# Our modules in Debian's own kernel, and how live.sh puts them there.
+dist() {
+	machine svm "dist-$DIST" 300 "$ours" "$theirs" "$smoke"
+	release=$(cat "$img/release-dist-$DIST")
+	judge svm "dist-$DIST" live 1 "
+		mkdir /tmp/host && mount --bind / /tmp/host || exit
+		echo '#@ start ours live'
+		sh '/tmp/host$top/dev/guest/run_live' '$top' '$(name_of "$build")' '$release'
+		echo \"#@ end \$?\"
+		echo '#@ done'"
+}
+
 if [ "${1-}" = clients ]; then
 	(unset DEBUG && "$top/dev/kernel.sh" ours) || exit 1
 	must "$top/dev/kernel.sh" "${KERNEL:-ours}"
@@ -176,7 +189,7 @@ if [ "${1-}" = noioapic ]; then
 	finish
 fi
 
-if [ -z "${DEBUG-}" ]; then
+if [ -z "${DEBUG-}${DIST-}" ]; then
 	say "lint"
 	if "$top/dev/lint.sh"; then
 		echo 1 0 0 > "$logs/check-lint.sum"
@@ -186,7 +199,7 @@ if [ -z "${DEBUG-}" ]; then
 	fi
 	must "$top/dev/kernel.sh" stock
 fi
-must "$top/dev/kernel.sh" ours
+must "$top/dev/kernel.sh" "${DIST:+dist-}${DIST:-ours}"
 must "$top/dev/tests.sh" ""
 # shellcheck disable=SC2046
 ours=$(names $(our_tests))
@@ -203,6 +216,10 @@ fast=$(names $(our_tests | grep -v -e gsi_mask_model_test -e gsi_mask_pit_test -
 smoke=$(names $(our_tests | while read -r t; do
 	! grep -qE '^(BUS_)?SMOKE_FACT' "$top/tools/testing/selftests/kvm/$t.c" || echo "$t"
 done))
+if [ -n "${DIST-}" ]; then
+	dist
+	finish
+fi
 if [ -n "${DEBUG-}" ]; then
 	limit=14400
 	machine svm ours 7200 "$ours" "$theirs" "$smoke"

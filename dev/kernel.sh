@@ -5,6 +5,7 @@
 . "$(dirname "$0")/lib.sh"
 
 pick_kernel "${1:-ours}"
+case $kernel in dist-*) exec "$top/dev/modules.sh" --dist "${kernel#dist-}" ;; esac
 lock
 tree=$(tree_of "$kernel")
 

@@ -104,6 +104,8 @@ need_space() {
 pick_kernel() {
 	case $1${DEBUG:+ debug} in
 	ours|stock) kernel=$1 ;;
+	dist-*' debug') die "DEBUG=1 goes with KERNEL=ours only" ;;
+	dist-*) kernel=$1 ;;	# Debian's own, with our modules; see modules.sh
 	'ours debug') kernel=debug ;;
 	'stock debug') die "DEBUG=1 goes with KERNEL=ours only" ;;
 	*) die "KERNEL=$1 is unknown, use KERNEL=ours or KERNEL=stock" ;;

@@ -1,16 +1,24 @@
 #!/bin/sh
-# setup.sh [PACKAGE...]: install the Debian packages that the other scripts need and this
-# machine lacks, and those that are named.
+# setup.sh [--build] [PACKAGE...]: install the Debian packages that the other scripts need
+# and this machine lacks, and those that are named. --build: only what builds need; and
+# another distribution is trusted to have that.
 KVM_GROUP=none	# sudo may ask for a password, and a new group has no terminal
 . "$(dirname "$0")/lib.sh"
 
 packages='
 gcc libc6-dev make flex bison bc libelf-dev libssl-dev cpio kmod xz-utils git
 perl util-linux
+'
+if [ "${1-}" = --build ]; then
+	shift
+	command -v dpkg-query >/dev/null || exit 0
+else
+	packages="$packages
 qemu-system-x86 busybox-static
 bochs bochs-term bochsbios vgabios grub-common grub-pc-bin xorriso mtools
 sparse shellcheck codespell
-'
+"
+fi
 
 # A kernel source of the user's own replaces Debian's; fetch.sh gets that of other bases.
 [ -n "${LINUX_SRC-}" ] || [ "$base" != 6.12 ] || packages="$packages linux-source-6.12"

@@ -1,0 +1,65 @@
+#!/bin/sh
+# dkms.sh: make build/kvm-eventfd-dkms_VERSION_all.deb of what modules.sh compiles. Where it
+# is installed, dkms builds KVM's modules with the series for each kernel of BASE.
+. "$(dirname "$0")/lib.sh"
+
+lock
+"$top/dev/tree.sh" ours || exit 1
+kernel=$(kernel_version "$stock")
+version=$kernel+$(git -C "$top" log -1 --format=%cd --date=format:%Y%m%d 2>/dev/null || echo 0)
+root=$build/root.dkms
+src=$root/usr/src/kvm-eventfd-$version
+rm -rf "$root"
+mkdir -p "$src" "$root/DEBIAN" "$root/usr/share/doc/kvm-eventfd-dkms" || die "cannot write to $build"
+"$top/dev/modules.sh" --sources "$src" || exit 1
+rm -f "$src/.files"
+cp "$top/COPYING" "$root/usr/share/doc/kvm-eventfd-dkms/copyright" || die "cannot write to $build"
+
+cat > "$src/dkms.conf" <<END
+PACKAGE_NAME="kvm-eventfd"
+PACKAGE_VERSION="$version"
+MAKE[0]="make -C \${kernel_source_dir} M=\${dkms_tree}/kvm-eventfd/$version/build CONFIG_DEBUG_INFO_BTF_MODULES= modules"
+CLEAN="make -C \${kernel_source_dir} M=\${dkms_tree}/kvm-eventfd/$version/build clean"
+BUILD_EXCLUSIVE_KERNEL="^$(echo "$base" | sed 's/\./\\./g')[.-]"
+BUILD_EXCLUSIVE_ARCH="x86_64"
+AUTOINSTALL="yes"
+END
+n=0
+for m in kvm kvm-amd kvm-intel; do
+	cat >> "$src/dkms.conf" <<-END
+		BUILT_MODULE_NAME[$n]="$m"
+		BUILT_MODULE_LOCATION[$n]="arch/x86/kvm"
+		DEST_MODULE_LOCATION[$n]="/updates/dkms"
+	END
+	n=$((n + 1))
+done
+
+cat > "$root/DEBIAN/control" <<END
+Package: kvm-eventfd-dkms
+Version: $version
+Architecture: all
+Maintainer: $(git -C "$top" log -1 --format='%an <%ae>' 2>/dev/null || echo 'nobody <nobody@localhost>')
+Depends: dkms
+Section: kernel
+Priority: optional
+Description: KVM's modules with irqfd and ioeventfd written anew
+ Built for each installed kernel of Linux $base, from KVM as in Linux $kernel.
+ They take effect when KVM is loaded the next time.
+END
+cat > "$root/DEBIAN/postinst" <<END
+#!/bin/sh
+set -e
+[ "\$1" != configure ] || /usr/lib/dkms/common.postinst kvm-eventfd $version /usr/share/kvm-eventfd-dkms "" "\$2"
+END
+cat > "$root/DEBIAN/prerm" <<END
+#!/bin/sh
+set -e
+[ ! -d /var/lib/dkms/kvm-eventfd/$version ] || dkms remove -m kvm-eventfd -v $version --all
+END
+chmod 755 "$root/DEBIAN/postinst" "$root/DEBIAN/prerm"
+find "$root" -type d -exec chmod 755 {} + && find "$root/usr" -type f -exec chmod 644 {} + || die "cannot write to $build"
+
+deb=$top/build/kvm-eventfd-dkms_${version}_all.deb
+dpkg-deb --root-owner-group -b "$root" "$deb" >"$logs/dkms.log" 2>&1 || die "dpkg-deb makes no package, see $logs/dkms.log"
+rm -rf "$root"
+say "for kernels of Linux $base: $(name_of "$deb")"
