@@ -205,6 +205,7 @@ must "$top/dev/tests.sh" ""
 ours=$(names $(our_tests))
 # shellcheck disable=SC2086
 theirs=$(names $stock_tests)
+# The fuzzer has yet to be run on stock, and on Bochs.
 # shellcheck disable=SC2046,SC2086
 abi=$(names $(our_tests | grep -v -e _race_test -e _bypass_ -e eventfd_fuzz_test $(printf -- '-e %s ' $mended_tests)))
 # shellcheck disable=SC2046
