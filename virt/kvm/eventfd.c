@@ -363,18 +363,27 @@ static void irqfd_flush(struct kvm_kernel_irqfd *irqfd)
 }
 
 /*
- * Take down what the caller has claimed, all of it together.  No signal gets
- * through any more before the first work is waited for: that may be long in an
- * injection that sleeps.  After the last one there is silence.
+ * No signal gets through any more to what the caller has claimed.  That comes
+ * before any work is waited for: it may be long in an injection that sleeps.
  */
-static void irqfds_retire(struct kvm *kvm, struct list_head *claimed)
+static void irqfds_disarm(struct list_head *claimed)
 {
-	struct kvm_kernel_irqfd *irqfd, *next;
+	struct kvm_kernel_irqfd *irqfd;
 
 	list_for_each_entry(irqfd, claimed, link) {
 		irqfd_disarm(irqfd);
 		cond_resched();
 	}
+}
+
+/*
+ * Take down what the caller has claimed and disarmed, all of it together.  After
+ * the last work there is silence.
+ */
+static void irqfds_retire(struct kvm *kvm, struct list_head *claimed)
+{
+	struct kvm_kernel_irqfd *irqfd, *next;
+
 	list_for_each_entry(irqfd, claimed, link) {
 		irqfd_flush(irqfd);
 		cond_resched();
@@ -447,8 +456,10 @@ static int irqfd_deassign(struct kvm *kvm, struct kvm_irqfd *args)
 		return PTR_ERR(eventfd);
 
 	irqfd_claim(kvm, eventfd, args->gsi, &claimed);
-	if (!list_empty(&claimed))
+	if (!list_empty(&claimed)) {
+		irqfds_disarm(&claimed);
 		irqfds_retire(kvm, &claimed);
+	}
 	eventfd_ctx_put(eventfd);
 
 	return 0;
@@ -474,6 +485,7 @@ static void irqfds_hup_work(struct work_struct *work)
 	list_splice_init(&kvm->irqfds.hung_up, &claimed);
 	spin_unlock_irq(&kvm->irqfds.lock);
 
+	irqfds_disarm(&claimed);
 	irqfds_retire(kvm, &claimed);
 }
 
@@ -486,15 +498,19 @@ static void irqfds_hup_work(struct work_struct *work)
 void kvm_irqfd_release(struct kvm *kvm)
 {
 	LIST_HEAD(claimed);
+	LIST_HEAD(hung_up);
 
 	spin_lock_irq(&kvm->irqfds.lock);
 	kvm->irqfds.released = true;
 	list_splice_init(&kvm->irqfds.items, &claimed);
 	spin_unlock_irq(&kvm->irqfds.lock);
+	irqfds_disarm(&claimed);
 
 	cancel_work_sync(&kvm->irqfds.hup_work);
-	list_splice_init(&kvm->irqfds.hung_up, &claimed);
+	list_splice_init(&kvm->irqfds.hung_up, &hung_up);
+	irqfds_disarm(&hung_up);
 
+	list_splice(&hung_up, &claimed);
 	irqfds_retire(kvm, &claimed);
 	if (kvm->irqfds.queue)
 		destroy_workqueue(kvm->irqfds.queue);

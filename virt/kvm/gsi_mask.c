@@ -90,6 +90,10 @@ static int gsi_mask(struct kvm *kvm, struct kvm_gsi_mask *mask, u32 nr)
 	if (gsi_is_masked(gsi) && gsi->settled)
 		return 0;
 
+	/*
+	 * The last look orders nothing by itself.  The barrier in srcu_read_lock(),
+	 * of gsi_settle(), does, and pairs with that in kvm_gsi_exit().
+	 */
 	atomic_or(GSI_MASKED, &gsi->busy);
 	r = wait_var_event_killable(&gsi->busy,
 				    atomic_read(&gsi->busy) == GSI_MASKED);

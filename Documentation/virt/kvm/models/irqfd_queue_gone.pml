@@ -114,6 +114,10 @@ active proctype kvm_irqfd_release() {
 #endif
 	mine = item; item = false;
 	unlock(irqfds_lock);
+	if
+	:: mine -> irqfd_disarm()
+	:: else
+	fi;
 #ifndef NO_CANCEL
 	atomic {
 		if

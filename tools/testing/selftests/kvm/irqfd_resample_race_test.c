@@ -283,10 +283,11 @@ static void *deassign_meanwhile(void *arg)
 	return NULL;
 }
 
+/* Nobody is held up for ever, and who comes after that has waited. */
 static bool assigned_during_eoi(void)
 {
+	u64 before = doorbell_count(holder, DOORBELL_EXPIRED);
 	pthread_t guest, antagonist;
-	u64 took;
 
 	irqfd_assign_resample(vm, IOAPIC_GSI + 1, other_fd, eventfd_new());
 	eventfd_signal(fd);
@@ -297,19 +298,18 @@ static bool assigned_during_eoi(void)
 	guest = spawn(eoi_slowly, NULL);
 	wait_until(doorbell_signals(holder) != nr_held);
 	usleep(50000);
-	took = now_in_usecs();
 	irqfd_assign_resample(vm, IOAPIC_GSI + 2, new_trigger, new_resamplefd);
-	took = now_in_usecs() - took;
 	TEST_ASSERT(!__doorbell_ring(holder), "DOORBELL_RING got errno %i", errno);
 	join(guest);
 	join(antagonist);
 	irqfd_deassign(vm, IOAPIC_GSI + 2, new_trigger);
-	return took < DOORBELL_MAX_HOLD / 2;
+	return doorbell_count(holder, DOORBELL_EXPIRED) == before;
 }
 
 FACT(wait_alone, "IRQFD-37 while a deassign waits for an EOI, other irqfds that resample come")
 {
-	int resamplefd = eventfd_new(), i, nr = 0;
+	int resamplefd = eventfd_new(), i;
+	bool came = false;
 
 	TEST_REQUIRE(get_nprocs() > 1);
 	TEST_REQUIRE(kvm_has_doorbell_device());
@@ -317,10 +317,10 @@ FACT(wait_alone, "IRQFD-37 while a deassign waits for an EOI, other irqfds that 
 	write_guest_global(vm, guest_defer_eoi, true);
 	holder = doorbell_wait(resamplefd, DOORBELL_WAIT_HOLD);
 	irqfd_assign_resample(vm, IOAPIC_GSI, fd, resamplefd);
-	for (i = 0; i < 3; i++)
-		nr += assigned_during_eoi();
-	ksft_print_msg("%d of %d assigns came through\n", nr, i);
-	kvm_differs(nr, "They wait for the deassign");
+	/* On a busy host the time may be over before anything else has run. */
+	for (i = 0; i < 10 && !came; i++)
+		came = assigned_during_eoi();
+	kvm_differs(came, "They wait for the deassign");
 }
 
 int main(int argc, char *argv[])

@@ -148,15 +148,16 @@ static void object_inc(struct object *object, enum doorbell_counter counter)
  */
 static void waiter_hold(struct waiter *waiter)
 {
+	ktime_t end = ktime_add_us(ktime_get(), DOORBELL_MAX_HOLD);
 	atomic64_t *signals = &waiter->object.counts[DOORBELL_SIGNALS];
 	s64 before = atomic64_read(signals);
-	int usecs;
 
-	for (usecs = 0; usecs < DOORBELL_MAX_HOLD; usecs += 10) {
+	while (ktime_before(ktime_get(), end)) {
 		if (atomic64_read(signals) != before)
-			break;
-		udelay(10);
+			return;
+		cpu_relax();
 	}
+	object_inc(&waiter->object, DOORBELL_EXPIRED);
 }
 
 static int waiter_wakeup(wait_queue_entry_t *wait, unsigned int mode, int sync,

@@ -75,6 +75,8 @@ enum doorbell_counter {
 	/* A waiter: EPOLLHUP; what it took, if it takes. */
 	DOORBELL_HANGUPS,
 	DOORBELL_TAKEN,
+	/* A waiter that holds: how often nobody rang it in time. */
+	DOORBELL_EXPIRED,
 	/* A producer: calls of add_consumer() and so on. */
 	DOORBELL_ADDED,
 	DOORBELL_DELETED,

@@ -120,14 +120,19 @@ static inline bool is_ioapic(u64 addr)
 	return v->kind == FULL && addr >= IOAPIC_GPA && addr < IOAPIC_GPA + 0x100;
 }
 
-/* The IOAPIC is older than all doorbells, and none of ours is at its start. */
+static inline bool is_pit(u64 addr, u32 len)
+{
+	return v->has_pit && addr >= 0x40 && addr + len <= 0x44;
+}
+
+/* They are older than all doorbells, and none of ours is at the start of one. */
 static inline void write_piece(bool pio, u64 addr, u32 len, u64 value)
 {
 	struct bell *bell = find_bell(pio, addr, len, value);
 
 	if (!pio && v->memory == 1 && addr >= MEMORY_GPA && addr < MEMORY_GPA + PAGE)
 		return;
-	if (!pio && is_ioapic(addr))
+	if (pio ? is_pit(addr, len) : is_ioapic(addr))
 		return;
 	if (zone_takes(bell, pio, addr, len)) {
 		nr_coalesced++;
@@ -163,7 +168,7 @@ static inline void read_whole(bool pio, u64 addr, u32 len)
 {
 	if (!pio && v->memory && addr >= MEMORY_GPA && addr < MEMORY_GPA + PAGE)
 		return;
-	if (!pio && is_ioapic(addr))
+	if (pio ? is_pit(addr, len) : is_ioapic(addr))
 		return;
 	if (nr_wanted < MAX_WANTED)
 		wanted[nr_wanted] = (struct guest_access) { pio, false, len, addr, 0 };

@@ -264,7 +264,7 @@ static inline void kick_memory(struct dice *dice)
 		KICK(guest_xchg, addr, len, value);
 		break;
 	case 4:
-		write_whole(false, addr, len, 1);
+		write_whole(false, addr, len, -2);
 		KICK(guest_store_imm, addr, len, 0);
 		break;
 	case 5:

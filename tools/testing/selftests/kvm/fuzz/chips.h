@@ -155,13 +155,21 @@ static inline int add_status(int a, int b)
 	return a < 0 ? b : b < 0 ? a : a + b;
 }
 
+/* IRQFD-22 */
+static inline int send_msi(struct route *route)
+{
+	if (route->everybody)
+		wait_for_works(3000);
+	return route->nobody ? 0 : lapic_accept(route->vector, route->level);
+}
+
 static inline int drive_gsi(u32 gsi, u8 source, bool high)
 {
 	struct route *route = route_of(gsi);
 	int ret = -1;
 
 	if (route->type == MSI_TO_ONE)
-		return high ? lapic_accept(route->vector, false) : -1;
+		return high ? send_msi(route) : -1;
 	if (route->type == NO_ROUTE)
 		return -1;
 	if (route->pic >= 0) {
@@ -185,7 +193,9 @@ static inline int set_gsi(u32 gsi, u8 source, bool high)
 	if (!is_masked_gsi(gsi))
 		return drive_gsi(gsi, source, high);
 	g = &v->gsis[gsi];
-	g->edge |= high;
+	/* IRQFD-35: of pins, a level that is high already is no edge. */
+	if (high && !(route_of(gsi)->type == PINS && g->levels & source))
+		g->edge = true;
 	put_source(&g->levels, source, high);
 	return 0;
 }
@@ -232,7 +242,7 @@ static inline void unmask_gsi(u32 gsi)
 		return;
 	v->gsis[gsi] = (struct gsi) {};
 	if (route->type == MSI_TO_ONE && was.edge)
-		lapic_accept(route->vector, false);
+		send_msi(route);
 	if (route->pic >= 0) {
 		bool level = v->pics[route->pic / 8].elcr & BIT(route->pic % 8);
 
@@ -511,6 +521,24 @@ static inline void write_pin(int nr, u8 vector, bool level, bool masked)
 	}
 	pin->irr = false;
 	signal_resamplefds(gsi);
+}
+
+/* ICW1: an edge that is latched goes, and counts as acknowledged if a vCPU listens. */
+static inline void reset_pic(int chip)
+{
+	struct pic *pic = &v->pics[chip];
+	u8 edges = pic->irr & ~pic->elcr;
+	int irq;
+
+	pic->last = 0;
+	pic->irr &= pic->elcr;
+	pic->imr = 0;
+	for (irq = 0; irq < 8 && v->listens; irq++) {
+		if (edges & BIT(irq)) {
+			pic->isr &= ~BIT(irq);
+			acknowledge(-1, chip * 8 + irq);
+		}
+	}
 }
 
 /* KVM_GET_IRQCHIP and KVM_SET_IRQCHIP, of all chips. */

@@ -12,6 +12,7 @@
 
 #include <stdarg.h>
 #include <stdint.h>
+#include <sys/socket.h>
 
 #include "irq_guest.h"
 #include "doorbell_guest.h"
@@ -150,6 +151,7 @@ struct route {
 	u8 type;
 	u8 vector;
 	s8 pin, pic;		/* -1: none */
+	bool level, nobody, everybody;	/* of an MSI */
 };
 
 enum source { LINE = 1, RESAMPLE = 2 };
@@ -207,6 +209,7 @@ static struct fuzz_vm {
 	struct zone zones[MAX_ZONES];
 	int nr_zones;
 	u64 age;
+	bool has_pit;
 	int memory;		/* over the second page: 0, 1 writable, 2 read-only */
 } vms[NR_VMS];
 

@@ -111,16 +111,16 @@ static inline void guest_store_imm(u64 gpa, u64 len, u64 unused)
 {
 	switch (len) {
 	case 1:
-		asm volatile("movb $1, (%0)" : : "r"(gpa) : "memory");
+		asm volatile("movb $-2, (%0)" : : "r"(gpa) : "memory");
 		break;
 	case 2:
-		asm volatile("movw $1, (%0)" : : "r"(gpa) : "memory");
+		asm volatile("movw $-2, (%0)" : : "r"(gpa) : "memory");
 		break;
 	case 4:
-		asm volatile("movl $1, (%0)" : : "r"(gpa) : "memory");
+		asm volatile("movl $-2, (%0)" : : "r"(gpa) : "memory");
 		break;
 	case 8:
-		asm volatile("movq $1, (%0)" : : "r"(gpa) : "memory");
+		asm volatile("movq $-2, (%0)" : : "r"(gpa) : "memory");
 		break;
 	}
 }
@@ -173,10 +173,15 @@ static inline void default_routes(void)
 
 static inline void boot_full_vm(void)
 {
+	struct dice dice = dice_of(-4, vm_nr());
+	struct kvm_pit_config pit = {};
 	bool defer = true;
 	int i;
 
 	boot();
+	v->has_pit = roll(&dice, 2);
+	if (v->has_pit)
+		vm_ioctl(vm, KVM_CREATE_PIT2, &pit);
 	virt_map(vm, MMIO_GPA, MMIO_GPA, MMIO_PAGES);
 	write_guest_global(vm, guest_defer_eoi, defer);
 	run_in_guest(guest_program_pics, default_elcr(), 0, 0);
@@ -342,9 +347,6 @@ static inline bool all_differs(void)
 	}
 	return eventfds_differ();
 }
-
-/* This operation may do some of its work when it has returned. */
-static bool late_op;
 
 #define LATEST	3000000
 

@@ -90,14 +90,45 @@ static inline void op_close(struct dice *dice)
 	close_slot(slot);
 }
 
+/* Another descriptor, as from another process. */
+static inline int dup_over_socket(int fd)
+{
+	char byte = 0, control[CMSG_SPACE(sizeof(int))] = {};
+	struct iovec data = { &byte, 1 };
+	struct msghdr msg = {
+		.msg_iov = &data,
+		.msg_iovlen = 1,
+		.msg_control = control,
+		.msg_controllen = sizeof(control),
+	};
+	struct cmsghdr *cmsg = CMSG_FIRSTHDR(&msg);
+	int ends[2];
+
+	cmsg->cmsg_level = SOL_SOCKET;
+	cmsg->cmsg_type = SCM_RIGHTS;
+	cmsg->cmsg_len = CMSG_LEN(sizeof(int));
+	memcpy(CMSG_DATA(cmsg), &fd, sizeof(int));
+	TEST_ASSERT(!socketpair(AF_UNIX, SOCK_DGRAM, 0, ends) && sendmsg(ends[0], &msg, 0) == 1 &&
+		    recvmsg(ends[1], &msg, 0) == 1, "No descriptor came over a socket");
+	memcpy(&fd, CMSG_DATA(CMSG_FIRSTHDR(&msg)), sizeof(int));
+	close(ends[0]);
+	close(ends[1]);
+	return fd;
+}
+
 static inline void op_dup(struct dice *dice)
 {
 	struct slot *from = any_slot(dice), *to = any_slot(dice);
 
 	if (!from->object || from == to)
 		return;
-	say("fds[%d] = dup(fds[%d]);", slot_nr(to), slot_nr(from));
-	fill_slot(to, dup(from->fd), from->object);
+	if (roll(dice, 2)) {
+		say("fds[%d] = dup(fds[%d]);", slot_nr(to), slot_nr(from));
+		fill_slot(to, dup(from->fd), from->object);
+	} else {
+		say("fds[%d] = dup_over_socket(fds[%d]);", slot_nr(to), slot_nr(from));
+		fill_slot(to, dup_over_socket(from->fd), from->object);
+	}
 }
 
 static inline void op_write(struct dice *dice)
@@ -263,6 +294,30 @@ static inline void op_irqfd_bad(struct dice *dice)
 	must_get("KVM_IOEVENTFD", -EFAULT, got(ioctl(vm->fd, KVM_IOEVENTFD, NULL)));
 }
 
+/* GEN-2 */
+static inline void op_child(struct dice *dice)
+{
+	struct slot *slot = any_slot(dice);
+	u32 gsi = any_gsi(dice);
+	int status;
+	pid_t pid;
+
+	pick_vm(dice);
+	if (!slot->object)
+		return;
+	say("/* a child calls KVM_IRQFD and KVM_IOEVENTFD of vms[%d] */", vm_nr());
+	pid = fork();
+	TEST_ASSERT(pid >= 0, "fork() failed");
+	if (!pid)
+		_exit(got(__irqfd_ioctl(vm, gsi, slot->fd, 0)) != -EIO ||
+		      got(__irqfd_ioctl(vm, gsi, slot->fd, KVM_IRQFD_FLAG_DEASSIGN)) != -EIO ||
+		      got(ioctl(vm->fd, KVM_IRQFD, NULL)) != -EIO ||
+		      got(__ioeventfd_ioctl(vm, slot->fd, PORT, 4, 0, 0)) != -EIO);
+	TEST_ASSERT(waitpid(pid, &status, 0) == pid, "waitpid() failed");
+	if (status)
+		wrong("a child did not get EIO, status 0x%x", status);
+}
+
 /*
  * Routes and lines.
  */
@@ -272,6 +327,20 @@ static inline struct kvm_irq_routing_entry pin_entry(u32 gsi, struct route *rout
 		return PIN_ROUTE(gsi, KVM_IRQCHIP_IOAPIC, route->pin);
 	return PIN_ROUTE(gsi, route->pic < 8 ? KVM_IRQCHIP_PIC_MASTER : KVM_IRQCHIP_PIC_SLAVE,
 			 route->pic % 8);
+}
+
+static inline struct kvm_irq_routing_entry msi_entry(u32 gsi, struct route *route)
+{
+	struct kvm_irq_routing_entry entry = MSI_ROUTE(gsi, route->vector);
+
+	/* Trigger mode and level */
+	if (route->level)
+		entry.u.msi.data |= BIT(15) | BIT(14);
+	if (route->nobody)
+		entry.u.msi.address_lo |= 7 << 12;
+	if (route->everybody)
+		entry.u.msi.address_lo |= 0xff << 12;
+	return entry;
 }
 
 /*
@@ -298,6 +367,9 @@ static inline struct route any_route(struct dice *dice, int i)
 		return route;
 	route.type = MSI_TO_ONE;
 	route.vector = vectors[roll(dice, ARRAY_SIZE(vectors))];
+	route.level = rare(dice, 5);
+	route.nobody = rare(dice, 8);
+	route.everybody = rare(dice, 5) && !route.nobody;
 	if (what < 3)
 		return route;
 	route = (struct route) { .type = PINS, .pin = -1, .pic = -1 };
@@ -332,8 +404,10 @@ static inline void op_routes(struct dice *dice)
 
 		v->routes[gsi] = route;
 		if (route.type == MSI_TO_ONE) {
-			say("\tMSI_ROUTE(%u, 0x%x),", gsi, route.vector);
-			entries[nr++] = MSI_ROUTE(gsi, route.vector);
+			entries[nr] = msi_entry(gsi, &route);
+			say("\t/* to 0x%x */ MSI_ROUTE(%u, 0x%x),",
+			    entries[nr].u.msi.address_lo, gsi, entries[nr].u.msi.data);
+			nr++;
 		}
 		if (route.pin >= 0) {
 			say("\tPIN_ROUTE(%u, KVM_IRQCHIP_IOAPIC, %d),", gsi, route.pin);
@@ -465,6 +539,18 @@ static inline void op_imr(struct dice *dice)
 	v->pics[chip].imr = imr;
 	pic_update();
 	run_in_guest(guest_write_port, chip ? 0xa1 : 0x21, imr, 0);
+}
+
+/* Levels that are high are told again by nobody: only without. */
+static inline void op_reset_pics(struct dice *dice)
+{
+	pick_full_vm(dice);
+	say("use(%d); run_in_guest(guest_program_pics, 0x%x, 0, 0);", vm_nr(), default_elcr());
+	reset_pic(0);
+	reset_pic(1);
+	v->listens = true;
+	pic_update();
+	run_in_guest(guest_program_pics, default_elcr(), 0, 0);
 }
 
 static inline void op_lvt0(struct dice *dice)
