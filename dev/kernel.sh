@@ -9,8 +9,9 @@ case $kernel in dist-*) exec "$top/dev/modules.sh" --dist "${kernel#dist-}" ;; e
 lock
 tree=$(tree_of "$kernel")
 
-# The stock objects are built first: ours starts from a copy of them.
-[ "$kernel" != ours ] || "$top/dev/kernel.sh" stock || exit 1
+# The stock objects are built first: ours starts from a copy of them. With NO_STOCK=1
+# nobody needs them.
+[ "$kernel" != ours ] || [ -n "${NO_STOCK-}" ] || "$top/dev/kernel.sh" stock || exit 1
 "$top/dev/tree.sh" "$kernel" || exit 1
 
 config=$build/$kernel.config

@@ -67,6 +67,7 @@ FACT(other_vm, "LIFE-4 signals that wait for a page of one VM hold up no signal 
 {
 	int fd;
 
+	TEST_REQUIRE(!kvm_is_older());
 	boot_blocked(NR_BLOCKED);
 	boot();
 	set_route(broadcast());
@@ -85,6 +86,7 @@ FACT(other_end, "LIFE-4 nor the end of another's irqfds, nor of that VM")
 {
 	int fd;
 
+	TEST_REQUIRE(!kvm_is_older());
 	boot_blocked(NR_BLOCKED);
 	boot();
 	set_route(broadcast());

@@ -26,6 +26,7 @@ static inline int close_vm_fd(struct kvm_vm *vm)
 {
 	if (vm->stats.fd >= 0)
 		close(vm->stats.fd);
+	vm->stats.fd = -1;
 	return close(vm->fd);
 }
 
@@ -33,6 +34,7 @@ static inline int close_vcpu_fd(struct kvm_vcpu *vcpu)
 {
 	if (vcpu->stats.fd >= 0)
 		close(vcpu->stats.fd);
+	vcpu->stats.fd = -1;
 	return close(vcpu->fd);
 }
 #else
