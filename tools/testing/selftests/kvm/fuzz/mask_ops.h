@@ -61,19 +61,6 @@ static inline void op_mask_bad(struct dice *dice)
 
 #define WORDS_MAX	(NR_GSIS_MAX / 64)
 
-static inline int pending_ioctl(u32 first, u32 count, u32 flags, u64 *pending, u64 *masked)
-{
-	struct kvm_pending_irqs args = {
-		.first = first,
-		.count = count,
-		.flags = flags,
-		.pending = (u64)pending,
-		.masked = (u64)masked,
-	};
-
-	return __vm_ioctl(vm, KVM_PENDING_IRQS, &args);
-}
-
 static inline void op_get_pending(struct dice *dice)
 {
 	u64 pending[WORDS_MAX] = {}, masked[WORDS_MAX] = {};
@@ -84,7 +71,7 @@ static inline void op_get_pending(struct dice *dice)
 	any_range(dice, &first, &count);
 	want = v->kind == NONE ? -ENXIO : 0;
 	say("use(%d); get_state(%u, %u, pending, masked);", vm_nr(), first, count);
-	ret = got(pending_ioctl(first, count, KVM_PENDING_IRQS_GET, pending, masked));
+	ret = got(__pending_irqs(first, count, KVM_PENDING_IRQS_GET, pending, masked));
 	must_get("KVM_PENDING_IRQS", want, ret);
 	for (i = 0; i < count && !want; i++) {
 		u32 gsi = first + i;
@@ -145,7 +132,7 @@ static inline void op_set_pending(struct dice *dice)
 	for (i = 0; i < count && !want; i++)
 		set_one(first + i, p, m, i);
 	must_get_or_fail("KVM_PENDING_IRQS", want,
-			 FAILING(pending_ioctl(first, count, KVM_PENDING_IRQS_SET, p, m)));
+			 FAILING(__pending_irqs(first, count, KVM_PENDING_IRQS_SET, p, m)));
 }
 
 static inline void op_pending_bad(struct dice *dice)
@@ -158,23 +145,23 @@ static inline void op_pending_bad(struct dice *dice)
 	say("bad_pending(vms[%d], %u);", vm_nr(), what);
 	switch (what) {
 	case 0:
-		ret = pending_ioctl(0, 1, 0, bits, bits + 1);
+		ret = __pending_irqs(0, 1, 0, bits, bits + 1);
 		break;
 	case 1:
-		ret = pending_ioctl(0, 1, 3, bits, bits + 1);
+		ret = __pending_irqs(0, 1, 3, bits, bits + 1);
 		break;
 	case 2:
-		ret = pending_ioctl(0, 1, KVM_PENDING_IRQS_GET, NULL, NULL);
+		ret = __pending_irqs(0, 1, KVM_PENDING_IRQS_GET, NULL, NULL);
 		break;
 	case 3:
-		ret = pending_ioctl(4095, 2, KVM_PENDING_IRQS_GET, bits, bits + 1);
+		ret = __pending_irqs(4095, 2, KVM_PENDING_IRQS_GET, bits, bits + 1);
 		break;
 	case 4:
-		ret = pending_ioctl(0, 1, KVM_PENDING_IRQS_GET | 4, bits, bits + 1);
+		ret = __pending_irqs(0, 1, KVM_PENDING_IRQS_GET | 4, bits, bits + 1);
 		break;
 	default:
 		want = v->kind == NONE ? -ENXIO : -EFAULT;
-		ret = pending_ioctl(0, 1, KVM_PENDING_IRQS_SET, (void *)8, NULL);
+		ret = __pending_irqs(0, 1, KVM_PENDING_IRQS_SET, (void *)8, NULL);
 		/* Which of the two comes first is left open. */
 		if (v->kind == NONE && got(ret) == -EFAULT)
 			return;

@@ -28,19 +28,6 @@ static inline int ____unmask(u32 first, u32 count, u32 flags, u32 reserved)
 	return __vm_ioctl(vm, KVM_UNMASK_IRQ, &args);
 }
 
-static inline int __pending_irqs(u32 first, u32 count, u32 flags, void *pending, void *masked)
-{
-	struct kvm_pending_irqs args = {
-		.first = first,
-		.count = count,
-		.flags = flags,
-		.pending = (u64)pending,
-		.masked = (u64)masked,
-	};
-
-	return __vm_ioctl(vm, KVM_PENDING_IRQS, &args);
-}
-
 static inline int __set_state(u32 first, u32 count, u64 *pending, u64 *masked)
 {
 	return __pending_irqs(first, count, KVM_PENDING_IRQS_SET, pending, masked);
@@ -48,8 +35,7 @@ static inline int __set_state(u32 first, u32 count, u64 *pending, u64 *masked)
 
 static inline void set_state(u32 first, u32 count, u64 *pending, u64 *masked)
 {
-	TEST_ASSERT(!__set_state(first, count, pending, masked),
-		    "KVM_PENDING_IRQS got errno %i", errno);
+	pending_irqs(first, count, KVM_PENDING_IRQS_SET, pending, masked);
 }
 
 static inline bool is_in(u64 *bitmap, int bit)
