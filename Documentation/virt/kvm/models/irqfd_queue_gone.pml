@@ -1,13 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The end of the queue of a VM's irqfds: virt/kvm/eventfd.c, irqfd_flush(), irqfd_hangup() and
- * kvm_irqfd_release(). IRQFD-28, IRQFD-30 and IRQFD-31: what ends an irqfd may wait behind
+ * The end of the queue that irqfd_queue.pml is about: virt/kvm/eventfd.c, irqfd_flush(),
+ * irqfd_hangup() and kvm_irqfd_release(). IRQFD-28, IRQFD-30 and IRQFD-31: what ends an irqfd may wait behind
  * its injection or in front of it; all that is signalled before it is off the wait queue is
  * injected, once it is freed nothing is, and nothing gets to a queue that is gone.
  *
- * NO_OWN: the work that ends irqfds flushes, too; finds "invalid end state"
- * NO_DELIVERY: it takes what waits behind it back, and injects nothing; finds "!(owed)"
- * NO_BEHIND: it does not look at what waits behind it; finds "!(owed)"
  * NO_FLUSH: the release does not flush; finds "!(owed)"
  * NO_CANCEL: the release does not wait for the work that ends irqfds; finds "!(freed)"
  * NO_RELEASED: the release sets no flag; finds "!(freed)"
@@ -78,24 +75,16 @@ active proctype kworker() {
 		if
 		:: mine ->
 			irqfd_disarm();
-#ifdef NO_OWN
-			!inject_pending && current_work != INJECT;
-#else
-#ifndef NO_BEHIND
 			atomic {
 				if
 				:: inject_pending -> queue??INJECT; inject_pending = false; mine = true
 				:: else -> mine = false
 				fi
 			};
-#ifndef NO_DELIVERY
 			if
 			:: mine -> inject()
 			:: else
 			fi;
-#endif
-#endif
-#endif
 			irqfd_free()
 		:: else
 		fi;
