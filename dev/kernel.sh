@@ -58,8 +58,6 @@ compile_doorbell() {
 	cp "$stock/.source" "$doorbell/.source" || die "cannot write to $build"
 }
 
-install_new() { cmp -s "$1" "$2" || { cp "$1" "$2.new" && mv "$2.new" "$2"; } || die "cannot write $2"; }
-
 pack() {
 	root=$build/root.$kernel
 	rm -rf "$root"
@@ -70,20 +68,7 @@ pack() {
 	for m in $test_modules; do
 		cp "$doorbell/$m.ko" "$root/tests/mod/" || die "the $kernel kernel has no module $m"
 	done
-	cp /bin/busybox "$root/tests/busybox" && ln -s ../tests/busybox "$root/bin/busybox" &&
-		ln -s busybox "$root/bin/sh" || die "no /bin/busybox; install busybox-static"
-	cp "$top/dev/guest/init" "$root/init" && cp "$top/dev/guest/kvm_modules" "$root/tests/" || die "cannot write to $build"
-	chmod 755 "$root/init" "$root/tests/kvm_modules"
-	find "$root" -exec touch -h -d @0 {} +
-	(cd "$root" && find . | sort | cpio -o -H newc -R 0:0 --reproducible --quiet | gzip -1n) > "$root.gz" ||
-		die "could not pack the initrd"
-	(
-		lock_images
-		install_new "$tree/arch/x86/boot/bzImage" "$img/bzImage-$kernel"
-		install_new "$root.gz" "$img/initrd-$kernel.gz"
-		install_new "$tree/include/config/kernel.release" "$img/release-$kernel"
-	) || exit 1
-	rm -rf "$root" "$root.gz"
+	install_guest "$kernel" "$root" "$tree/arch/x86/boot/bzImage" "$tree/include/config/kernel.release"
 }
 
 configure

@@ -93,6 +93,28 @@ lock() {
 # The images in img/ change only under this lock, and a guest takes them under it.
 lock_images() { exec 9>"$img/.lock" && flock 9; }
 
+install_new() { cmp -s "$1" "$2" || { cp "$1" "$2.new" && mv "$2.new" "$2"; } || die "cannot write $2"; }
+
+# install_guest NAME ROOT IMAGE RELEASE: that kernel, and ROOT with what starts a guest as
+# its initrd, are what guests take by that name. ROOT goes.
+install_guest() {
+	root=$2
+	cp /bin/busybox "$root/tests/busybox" && ln -s ../tests/busybox "$root/bin/busybox" &&
+		ln -s busybox "$root/bin/sh" || die "no /bin/busybox; install busybox-static"
+	cp "$top/dev/guest/init" "$root/init" && cp "$top/dev/guest/kvm_modules" "$root/tests/" || die "cannot write to $build"
+	chmod 755 "$root/init" "$root/tests/kvm_modules"
+	find "$root" -exec touch -h -d @0 {} +
+	(cd "$root" && find . | sort | cpio -o -H newc -R 0:0 --reproducible --quiet | gzip -1n) > "$root.gz" ||
+		die "could not pack the initrd"
+	(
+		lock_images
+		install_new "$3" "$img/bzImage-$1"
+		install_new "$root.gz" "$img/initrd-$1.gz"
+		install_new "$4" "$img/release-$1"
+	) || exit 1
+	rm -rf "$root" "$root.gz"
+}
+
 # need_space MB: the trees are large and a full disk leaves strange errors.
 need_space() {
 	free=$(df -Pm "$build" | awk 'NR == 2 { print $4 }')

@@ -190,8 +190,6 @@ debian_kernel() { # FLAVOUR
 	[ -n "$kver" ] || die "apt knows no Debian kernel $1 of Linux $version; DIST= is amd64, cloud-amd64 or rt-amd64"
 }
 
-install_new() { cmp -s "$1" "$2" || { cp "$1" "$2.new" && mv "$2.new" "$2"; } || die "cannot write $2"; }
-
 # bring MODULE... TO: with all that they need, in order; 9p and virtio are modules there
 bring() {
 	n=10
@@ -220,21 +218,9 @@ pack() { # FLAVOUR
 	bring 9pnet_virtio 9p ccp overlay irqbypass
 	mv "$root"/boot/*-irqbypass.ko "$root/tests/mod/irqbypass.ko" && cp "$out"/*.ko "$root/tests/mod/" ||
 		die "$kver lacks a module, see $log"
-	cp /bin/busybox "$root/tests/busybox" && ln -s ../tests/busybox "$root/bin/busybox" &&
-		ln -s busybox "$root/bin/sh" || die "no /bin/busybox; install busybox-static"
-	cp "$top/dev/guest/init" "$root/init" && cp "$top/dev/guest/kvm_modules" "$root/tests/" || die "cannot write to $build"
-	chmod 755 "$root/init" "$root/tests/kvm_modules"
-	find "$root" -exec touch -h -d @0 {} +
-	(cd "$root" && find . | sort | cpio -o -H newc -R 0:0 --reproducible --quiet | gzip -1n) > "$root.gz" ||
-		die "could not pack the initrd"
-	echo "$kver" > "$root/release"
-	(
-		lock_images
-		install_new "$image/boot/vmlinuz-$kver" "$img/bzImage-dist-$1"
-		install_new "$root.gz" "$img/initrd-dist-$1.gz"
-		install_new "$root/release" "$img/release-dist-$1"
-	) || exit 1
-	rm -rf "$root" "$root.gz"
+	echo "$kver" > "$build/release.dist"
+	install_guest "dist-$1" "$root" "$image/boot/vmlinuz-$kver" "$build/release.dist"
+	rm -f "$build/release.dist"
 }
 
 case $what in
