@@ -337,6 +337,7 @@ static int fail_update(void)
 FACT(update_fails, "ROUTE-2 if the new route cannot be posted the old one is not, either")
 {
 	int id = fail_update();
+
 	must_be_calls(2);
 	must_be_for(&calls[0], IRQ, MSI_GSI);
 	TEST_ASSERT_EQ(calls[0].ret, -EIO);
