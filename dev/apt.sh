@@ -1,5 +1,5 @@
-# Sourced by fetch.sh and models.sh: packages of another suite of Debian, by an apt of their
-# own, with the mirror that the system has: nothing of the system's changes.
+# Sourced by fetch.sh, models.sh and qemu.sh: packages of another suite of Debian, by an apt of
+# their own, with the mirror that the system has: nothing of the system's changes.
 # shellcheck shell=sh disable=SC2034,SC2154
 
 # The system's own archive, by any kind of list that apt reads.
@@ -14,10 +14,13 @@ write_apt() { # SUITE URI
 	signed=
 	[ ! -f "$keyring" ] || signed="signed-by=$keyring "
 	rm -rf "$apt"
-	mkdir -p "$apt/state/lists/partial" "$apt/cache/archives/partial" || die "cannot write to $build"
-	echo "deb [${signed}target=Packages] $2 $1 main" > "$apt/sources.list"
+	mkdir -p "$apt/state/lists/partial" "$apt/cache/archives/partial" && : > "$apt/state/status" || die "cannot write to $build"
+	for suite in "${1%-backports}" "$1"; do
+		echo "deb [${signed}target=Packages] $2 $suite main"
+	done | uniq > "$apt/sources.list"
 	cat > "$apt/conf" <<-END
 		Dir::State "$apt/state";
+		Dir::State::status "$apt/state/status";
 		Dir::Cache "$apt/cache";
 		Dir::Etc::SourceList "$apt/sources.list";
 		Dir::Etc::SourceParts "/dev/null";
@@ -32,24 +35,30 @@ write_apt() { # SUITE URI
 	END
 }
 
-# unpack_debs SUITE PACKAGE...: leaves what they hold in $apt/root, which the caller empties.
-# False: it is not to be had, and $why says why.
 apt=$build/apt
-unpack_debs() {
+unpack() { # SUITE APT-COMMAND PACKAGE...
 	log=$logs/fetch.log
-	suite=$1
-	shift
+	of=$1 get=$2
+	shift 2
 	why="this is not Debian"
 	command -v apt-get >/dev/null || return 1
 	uri=$(mirror)
 	why="the system's apt has no Debian mirror"
 	[ -n "$uri" ] || return 1
-	write_apt "$suite" "$uri"
-	say "fetching $* from $suite of $uri"
-	why="apt-get gets no $* from $suite of $uri, see $log"
-	(cd "$apt" && apt-get -c conf update && apt-get -c conf download "$@") </dev/null >"$log" 2>&1 || return 1
-	for deb in "$apt"/*.deb; do
+	write_apt "$of" "$uri"
+	say "fetching $* from $of of $uri"
+	why="apt-get gets no $* from $of of $uri, see $log"
+	# shellcheck disable=SC2086
+	(cd "$apt" && apt-get -c conf update && apt-get -c conf -t "$of" $get "$@") </dev/null >"$log" 2>&1 || return 1
+	for deb in "$apt"/*.deb "$apt"/cache/archives/*.deb; do
+		[ -e "$deb" ] || continue
 		why="the package ${deb##*/} does not unpack, see $log"
 		dpkg-deb -x "$deb" "$apt/root" 2>>"$log" || return 1
 	done
 }
+
+# unpack_debs SUITE PACKAGE...: leaves what they hold in $apt/root, which the caller empties.
+# unpack_program: also what all that they need holds.
+# False: it is not to be had, and $why says why.
+unpack_debs() { of=$1; shift; unpack "$of" download "$@"; }
+unpack_program() { of=$1; shift; unpack "$of" "install -y --download-only --no-install-recommends" "$@"; }

@@ -30,7 +30,7 @@ measure() { # MACHINE KERNEL
 
 emulator() {
 	case $1 in
-	svm|scale) qemu-system-x86_64 --version | sed -n '1s/ (.*//p' ;;
+	svm|scale) "$("$top/dev/qemu.sh")" --version | sed -n '1s/ (.*//p' ;;
 	*) dpkg-query -W -f 'Bochs ${Version}' bochs ;;
 	esac
 }

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Run a command in a test guest. By environment: CMD, ON=svm|vmx|svm-nrips,
-# KERNEL=ours|stock, DEBUG=1, ICOUNT=1, CPUS=1|2 on svm, TIMEOUT=seconds, LOG=name of the
+# KERNEL=ours|stock, DEBUG=1, ICOUNT=1, CPUS=1|2|4 on svm, TIMEOUT=seconds, LOG=name of the
 # logs. Prints the command's output and exits with its status, or with 125 if the guest
 # failed.
 # guest.sh --check only looks at these variables, before a long build.
@@ -26,8 +26,8 @@ case $limit in
 esac
 [ -z "${ICOUNT-}" ] || [ "$on" = svm ] || fail "ICOUNT=1 is for ON=svm; Bochs counts instructions by itself"
 case ${CPUS:-1}:$on in
-1:*|2:svm) ;;
-*) fail "CPUS=$CPUS is not for ON=$on: 2 is for svm, 1 for all" ;;
+1:*|[24]:svm) ;;
+*) fail "CPUS=$CPUS is not for ON=$on: 2 and 4 are for svm, 1 for all" ;;
 esac
 [ "$kernel" != debug ] || [ "$on" = svm ] || fail "DEBUG=1 goes with ON=svm only"
 [ "${1-}" != --check ] || exit 0
@@ -101,10 +101,6 @@ pack_files() {
 
 args="nokaslr panic=-1 printk.time=1 printk.devkmsg=on console=ttyS0,115200"
 
-# QEMU 7.2 has flaws in its SVM: what VMRUN has injected it can inject once more, and with
-# two CPUs a host's code can come to run with the nested page tables of a guest, so that
-# guests hang or shut down and hosts die, of stock's kernels as of ours: one in some 2000
-# VMs. With one CPU 18000 VMs in turn have lived.
 start_svm() {
 	if [ -n "${ICOUNT-}" ]; then
 		accel='-accel tcg -icount shift=0,sleep=off -seed 1 -smp 1'
@@ -112,7 +108,7 @@ start_svm() {
 		accel="-accel tcg,thread=multi -smp ${CPUS:-1}"
 	fi
 	# shellcheck disable=SC2086
-	timeout -k 5 "$limit" qemu-system-x86_64 $accel -cpu max,+svm -m 4G \
+	timeout -k 5 "$limit" "$qemu" $accel -cpu max,+svm -m 4G \
 		-nodefaults -display none -monitor none -no-reboot \
 		-d cpu_reset -D "$run/resets" \
 		-serial file:"$run/console" -serial file:"$run/output" \
@@ -142,6 +138,7 @@ start_bochs() {
 		</dev/null >"$run/machine" 2>&1 7>&- 8>&- &
 }
 
+[ "$on" != svm ] || qemu=$("$top/dev/qemu.sh") || fail "there is no QEMU"
 # Both machines write to FIFOs: Bochs buffers what it writes to a file.
 pack_files
 mkfifo "$run/console" "$run/output" || fail "cannot write to $build"
