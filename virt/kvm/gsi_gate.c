@@ -47,19 +47,19 @@ static struct kvm_gsi *gsi_of(struct kvm_gsi_mask *mask, u32 gsi)
 }
 
 /*
- * The level that a source had when the gsi was masked is known only once its pins
+ * The level that a source has when it first tells one is known only once the pins
  * have been read: gsi_merge() finds out whether the first 1 was an edge.
  */
 static void gsi_note_level(struct kvm_gsi *gsi, unsigned long source, int level)
 {
-	if (!gsi->settled && !(gsi->told & source)) {
-		gsi->told |= source;
-		if (level)
+	if (level && !(gsi->levels & source)) {
+		if (gsi->told & source)
+			gsi->latch = true;
+		else
 			gsi->rose |= source;
-	} else if (level && !(gsi->levels & source)) {
-		gsi->latch = true;
 	}
 
+	gsi->told |= source;
 	if (level)
 		gsi->levels |= source;
 	else

@@ -35,7 +35,8 @@
 
 /*
  * The sources that have not told a level since the gsi was masked have that of the
- * pins.  One that has, has its level from that:
+ * pins, when it is masked and when it is unmasked, as a new route may have brought
+ * pins that are up.  One that has, has its level from that:
  *
  *     KVM_MASK_IRQ                       source, high so far
  *     ------------                       -------------------
@@ -45,20 +46,15 @@
  */
 static void gsi_merge(struct kvm_gsi *gsi, unsigned long levels)
 {
-	if (gsi->settled)
-		return;
-
 	if (gsi->rose & ~levels)
 		gsi->latch = true;
 	gsi->levels |= levels & ~gsi->told;
-	gsi->told = 0;
 	gsi->rose = 0;
-	gsi->settled = true;
 }
 
 /*
  * The pins go down, or else the IOAPIC would inject their level again, by itself,
- * and who held them up is remembered.
+ * and who held them up is remembered.  Without a route it is not known yet.
  */
 static void gsi_settle(struct kvm *kvm, struct kvm_gsi_mask *mask, u32 nr)
 {
@@ -71,8 +67,11 @@ static void gsi_settle(struct kvm *kvm, struct kvm_gsi_mask *mask, u32 nr)
 		levels = kvm_arch_hold_pins(routes, n, kvm, nr);
 	}
 
-	scoped_guard(spinlock_irq, &mask->lock)
-		gsi_merge(&mask->gsis[nr], levels);
+	scoped_guard(spinlock_irq, &mask->lock) {
+		if (n)
+			gsi_merge(&mask->gsis[nr], levels);
+		mask->gsis[nr].settled = true;
+	}
 }
 
 /*

@@ -147,16 +147,15 @@ unsigned long kvm_arch_hold_pins(struct kvm_kernel_irq_routing_entry *routes,
 	return levels;
 }
 
+/* Likewise at once: to an edge triggered pin a second source would be news. */
 static void raise_pins(struct kvm_kernel_irq_routing_entry *routes, int nr,
 		       struct kvm *kvm, unsigned long levels)
 {
-	unsigned long source;
-
-	for (; nr--; routes++) {
+	for (; levels && nr--; routes++) {
 		if (is_cascade(routes))
 			continue;
-		for_each_set_bit(source, &levels, BITS_PER_LONG)
-			kvm_pins_set(routes, 1, kvm, source, 1);
+		*pin_state(routes, kvm) = levels;
+		kvm_pins_set(routes, 1, kvm, __ffs(levels), 1);
 	}
 }
 

@@ -52,7 +52,7 @@ active [2] proctype kvm_set_irq() {
 			if
 			:: masked ->		/* gsi_note_level() */
 				atomic {
-					told = (settled -> told : told | source);
+					told = told | source;
 					gsi_levels = WITHOUT(gsi_levels, source) | (level & source)
 				};
 				unlock(mask_lock);
@@ -75,22 +75,15 @@ active [2] proctype kvm_set_irq() {
 }
 
 inline gsi_merge(levels) {
-	atomic {
-		if
-		:: !settled ->
 #ifdef NO_TOLD
-			gsi_levels = gsi_levels | levels;
+	gsi_levels = gsi_levels | levels
 #else
 #ifdef NO_SOURCES
-			gsi_levels = (told -> gsi_levels : levels);
+	gsi_levels = (told -> gsi_levels : levels)
 #else
-			gsi_levels = gsi_levels | WITHOUT(levels, told);
+	gsi_levels = gsi_levels | WITHOUT(levels, told)
 #endif
 #endif
-			told = 0; settled = true
-		:: else
-		fi
-	}
 }
 
 /* Killed while it waits, it leaves the GSI masked and not settled. */
@@ -105,7 +98,7 @@ inline gsi_mask() {
 		if
 		:: !killed ->
 			lock(pins_lock); levels = pin; pin = 0; unlock(pins_lock);
-			lock(mask_lock); gsi_merge(levels); unlock(mask_lock);
+			lock(mask_lock); gsi_merge(levels); settled = true; unlock(mask_lock);
 			quiet = true
 		:: else
 		fi

@@ -10,7 +10,7 @@
  * NO_OPEN_FIRST: the pin is driven before the GSI is opened; finds "(covered==rises)"
  * NO_TOLD: the pin's level counts for a source that has told one since; finds "(covered==rises)"
  * NO_ROSE: the first level 1 is never an edge; finds "(covered==rises)"
- * NO_SETTLED: after the pins are read a first level 1 may still be none; finds "(edges>covered)"
+ * NO_MERGE: a pin that a new route has brought is not looked at; finds "(covered==rises)"
  * NO_EDGE: every 1 that is noted is an edge; finds "(edges>covered)"
  */
 #define lock(l) atomic { !l -> l = true }
@@ -36,17 +36,18 @@ inline set_pin(to) {
 
 inline gsi_note_level() {
 	if
-	:: !settled && !told ->
-		told = true;
-		rose = level
 #ifdef NO_EDGE
-	:: (settled || told) && level
+	:: level ->
 #else
-	:: (settled || told) && level && !gsi_levels
+	:: level && !gsi_levels ->
 #endif
-		-> latch = true
+		if
+		:: told -> latch = true
+		:: else -> rose = true
+		fi
 	:: else
 	fi;
+	told = true;
 	gsi_levels = level
 }
 
@@ -99,23 +100,15 @@ active proctype kvm_set_irq() {
 }
 
 inline gsi_merge(levels) {
-	if
-	:: !settled ->
 #ifndef NO_ROSE
-		latch = latch || (rose && !levels);
+	latch = latch || (rose && !levels);
 #endif
 #ifdef NO_TOLD
-		gsi_levels = gsi_levels || levels;
+	gsi_levels = gsi_levels || levels;
 #else
-		gsi_levels = gsi_levels || (levels && !told);
+	gsi_levels = gsi_levels || (levels && !told);
 #endif
-		told = false;
-		rose = false;
-#ifndef NO_SETTLED
-		settled = true
-#endif
-	:: else
-	fi
+	rose = false
 }
 
 /* Killed while it waits, it leaves the GSI masked and not settled. */
@@ -129,8 +122,11 @@ inline gsi_mask() {
 		fi;
 		if
 		:: !killed ->
-			lock(pins_lock); levels = pin; pin = false; unlock(pins_lock);
-			lock(mask_lock); gsi_merge(levels); unlock(mask_lock);
+			if
+			:: lock(pins_lock); levels = pin; pin = false; unlock(pins_lock);
+			   lock(mask_lock); gsi_merge(levels); settled = true; unlock(mask_lock)
+			:: settled = true	/* there is no route just now */
+			fi;
 			quiet = true
 		:: else
 		fi
@@ -154,7 +150,9 @@ inline gsi_unmask() {
 #endif
 	levels = pin;
 	lock(mask_lock);
+#ifndef NO_MERGE
 	gsi_merge(levels);
+#endif
 	high = gsi_levels; edge = latch; edges = noted;
 #ifdef NO_OPEN_FIRST
 	unlock(mask_lock);

@@ -302,6 +302,23 @@ FACT(edge_again, "MASK-16 so it is if the gsi is masked again before")
 	TEST_ASSERT_EQ(take(VECTOR), 1);
 }
 
+FACT(no_route, "MASK-16 a level that was up is no edge, also if no route is there when the gsi is masked again")
+{
+	boot_blocked(EDGE);
+	kvm_irq_line(vm, GSI, 1);
+	TEST_ASSERT_EQ(take(VECTOR), 1);
+	kill_while(mask_and_exit);
+	kvm_irq_line(vm, GSI, 1);
+	unblock();
+	set_route(MSI_ROUTE(PROBE_GSI, OTHER_VECTOR));
+	mask(GSI);
+	kvm_irq_line(vm, GSI, 0);
+	reroute(NULL);
+	TEST_ASSERT(!is_pending(GSI), "A level that was up is an edge");
+	unmask(GSI);
+	TEST_ASSERT_EQ(take(VECTOR), 0);
+}
+
 FACT(edge_set, "MASK-14 MASK-16 a set after a killed mask takes the edge away, and brings one")
 {
 	boot_killed_edge();

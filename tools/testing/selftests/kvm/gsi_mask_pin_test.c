@@ -159,6 +159,68 @@ FACT(level_to_msi, "MASK-10 MASK-11 a line that is up already and raised again i
 	TEST_ASSERT_EQ(take(OTHER_VECTOR), 1);
 }
 
+/* What the pins are says nothing of a GSI that has none. */
+static void lose_pin(u32 trigger)
+{
+	boot_with_pin(trigger | MASKED);
+	kvm_irq_line(vm, IOAPIC_GSI, 1);
+	set_route(MSI_ROUTE(MSI_GSI, OTHER_VECTOR));
+	mask(IOAPIC_GSI);
+	TEST_ASSERT(!is_pending(IOAPIC_GSI), "Something is pending without a route");
+}
+
+static void get_pin_back(void)
+{
+	set_route(PIN_ROUTE(IOAPIC_GSI, KVM_IRQCHIP_IOAPIC, IOAPIC_GSI));
+}
+
+FACT(route_comes_back, "MASK-8 MASK-9 a level from before the mask outlives that its pin had no route")
+{
+	lose_pin(LEVEL);
+	get_pin_back();
+	TEST_ASSERT(is_pending(IOAPIC_GSI), "The level is not pending");
+	program_pin(IOAPIC_GSI, VECTOR, LEVEL);
+	unmask(IOAPIC_GSI);
+	TEST_ASSERT(pin_is_high(IOAPIC_GSI), "Nobody has lowered the pin");
+	TEST_ASSERT(take(VECTOR) > 0, "It does not interrupt");
+	kvm_irq_line(vm, IOAPIC_GSI, 0);
+	TEST_ASSERT(!pin_is_high(IOAPIC_GSI), "The level cannot be lowered any more");
+}
+
+FACT(lowered_without_route, "MASK-8 MASK-9 a source that lowers a masked gsi lowers the pin that comes back")
+{
+	lose_pin(LEVEL);
+	kvm_irq_line(vm, IOAPIC_GSI, 0);
+	get_pin_back();
+	TEST_ASSERT(!is_pending(IOAPIC_GSI), "A level that is gone is pending");
+	unmask(IOAPIC_GSI);
+	TEST_ASSERT(!pin_is_high(IOAPIC_GSI), "The level has come back");
+	program_pin(IOAPIC_GSI, VECTOR, LEVEL);
+	TEST_ASSERT_EQ(take(VECTOR), 0);
+}
+
+FACT(told_again, "MASK-9 of a pin that comes back a level that was up is no edge")
+{
+	lose_pin(EDGE);
+	kvm_irq_line(vm, IOAPIC_GSI, 1);
+	kvm_irq_line(vm, IOAPIC_GSI, 0);
+	get_pin_back();
+	program_pin(IOAPIC_GSI, VECTOR, EDGE);
+	TEST_ASSERT(!is_pending(IOAPIC_GSI), "An edge of nothing");
+	unmask(IOAPIC_GSI);
+	TEST_ASSERT_EQ(take(VECTOR), 0);
+
+	lose_pin(EDGE);
+	kvm_irq_line(vm, IOAPIC_GSI, 0);
+	kvm_irq_line(vm, IOAPIC_GSI, 1);
+	kvm_irq_line(vm, IOAPIC_GSI, 0);
+	get_pin_back();
+	program_pin(IOAPIC_GSI, VECTOR, EDGE);
+	TEST_ASSERT(is_pending(IOAPIC_GSI), "The edge is lost");
+	unmask(IOAPIC_GSI);
+	TEST_ASSERT_EQ(take(VECTOR), 1);
+}
+
 FACT(resample, "MASK-12 a resampled line is acknowledged, and raised again, across a mask")
 {
 	int fd = eventfd_new(), resamplefd = eventfd_new();
@@ -205,6 +267,21 @@ FACT(two_sources, "MASK-8 each source of a line keeps its own level")
 	TEST_ASSERT(pin_is_high(IOAPIC_GSI), "One source has lowered the other's level");
 	irqfd_deassign(vm, IOAPIC_GSI, fd);
 	TEST_ASSERT(!pin_is_high(IOAPIC_GSI), "The other's level stays up");
+}
+
+FACT(two_sources_edge, "MASK-9 two sources that are high are one edge of a pin at unmask, and it is delivered")
+{
+	int fd = eventfd_new();
+
+	boot_with_pin(EDGE | MASKED);
+	irqfd_assign_resample(vm, IOAPIC_GSI, fd, eventfd_new());
+	kvm_irq_line(vm, IOAPIC_GSI, 1);
+	eventfd_signal(fd);
+	mask(IOAPIC_GSI);
+	program_pin(IOAPIC_GSI, VECTOR, EDGE);
+	unmask(IOAPIC_GSI);
+	TEST_ASSERT(in_irr(vcpu, VECTOR), "It does not interrupt");
+	TEST_ASSERT(!pin_is_high(IOAPIC_GSI), "A VM that is saved now would see another edge");
 }
 
 static void boot_with_pics(u32 elcr)

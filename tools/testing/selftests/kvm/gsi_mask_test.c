@@ -134,6 +134,8 @@ FACT(no_irqchip, "MASK-3 without an in-kernel irqchip it is ENXIO")
 	TEST_ASSERT_ERRNO(____unmask(30, 1, 0, 0), ENXIO);
 	TEST_ASSERT_ERRNO(__pending_irqs(30, 1, KVM_PENDING_IRQS_GET, &bits, &bits), ENXIO);
 	TEST_ASSERT_ERRNO(__pending_irqs(30, 1, KVM_PENDING_IRQS_SET, &bits, &bits), ENXIO);
+	bits = BIT(1);
+	TEST_ASSERT_ERRNO(__pending_irqs(30, 1, KVM_PENDING_IRQS_SET, &bits, &bits), ENXIO);
 	TEST_ASSERT_ERRNO(____mask(30, 0, 0, 0), EINVAL);
 	TEST_ASSERT_ERRNO(__pending_irqs(30, 1, KVM_PENDING_IRQS_GET, NULL, NULL), EINVAL);
 	TEST_ASSERT_ERRNO(__pending_irqs(30, 1, 0, &bits, &bits), EINVAL);

@@ -364,6 +364,22 @@ FACT(sse, "IOEV-19 a 16-byte SSE store is two accesses of 8")
 	TEST_ASSERT_EQ(eventfd_take(high), 1);
 }
 
+FACT(sse_rest, "IOEV-19 after the half of an SSE store that comes out the other does, too")
+{
+	int high;
+
+	boot_doorbell_guest();
+	high = assign_value(&mmio, 24, 8, 0x2222);
+	TEST_ASSERT_EQ(run_in_guest(guest_sse_store, MMIO_GPA + 16, 0x1111, 0x2222), 2);
+	TEST_ASSERT(same_access(guest_exits[1], STORE(MMIO_GPA + 24, 8, 0x2222)),
+		    "It came out as %s", access_name(guest_exits[1]));
+	must_be_silent(high);
+	assign_value(&mmio, 16, 8, 0x1111);
+	TEST_ASSERT_EQ(run_in_guest(guest_sse_store, MMIO_GPA + 16, 0x1111, 0x3333), 1);
+	TEST_ASSERT(same_access(guest_exits[0], STORE(MMIO_GPA + 24, 8, 0x3333)),
+		    "The wrong half came out: %s", access_name(guest_exits[0]));
+}
+
 /*
  * T-1: of the 12 bytes behind the boundary the first 8 are one access, whose
  * source is not aligned in KVM's buffer.  A host that insists on it dies here.

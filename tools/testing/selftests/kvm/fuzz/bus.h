@@ -125,6 +125,13 @@ static inline bool is_pit(u64 addr, u32 len)
 	return v->has_pit && addr >= 0x40 && addr + len <= 0x44;
 }
 
+static inline void come_out(bool pio, u64 addr, u32 len, u64 value)
+{
+	if (nr_wanted < MAX_WANTED)
+		wanted[nr_wanted] = (struct guest_access) { pio, true, len, addr, value };
+	nr_wanted++;
+}
+
 /* They are older than all doorbells, and none of ours is at the start of one. */
 static inline void write_piece(bool pio, u64 addr, u32 len, u64 value)
 {
@@ -139,9 +146,7 @@ static inline void write_piece(bool pio, u64 addr, u32 len, u64 value)
 	} else if (bell) {
 		kernel_signal(bell->object);
 	} else {
-		if (nr_wanted < MAX_WANTED)
-			wanted[nr_wanted] = (struct guest_access) { pio, true, len, addr, value };
-		nr_wanted++;
+		come_out(pio, addr, len, value);
 	}
 }
 

@@ -252,8 +252,12 @@ static inline void kick_memory(struct dice *dice)
 	case 2:
 		if (addr % PAGE + 16 > PAGE)
 			return;
+		/* IOEV-19: after what comes out the rest does. */
 		write_whole(false, addr, 8, value);
-		write_whole(false, addr + 8, 8, ~value);
+		if (nr_wanted)
+			come_out(false, addr + 8, 8, ~value);
+		else
+			write_whole(false, addr + 8, 8, ~value);
 		KICK(guest_movups, addr, value, ~value);
 		break;
 	case 3:

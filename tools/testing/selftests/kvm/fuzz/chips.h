@@ -95,6 +95,11 @@ static inline void pic_update(void)
 		v->pics[0].irr |= BIT(2);
 }
 
+static inline bool pic_is_level(int irq)
+{
+	return v->pics[irq / 8].elcr & BIT(irq % 8);
+}
+
 static inline int pic_set(int irq, bool high)
 {
 	struct pic *pic = &v->pics[irq / 8];
@@ -185,7 +190,33 @@ static inline int drive_gsi(u32 gsi, u8 source, bool high)
 	return ret;
 }
 
-/* MASK-5, MASK-8 */
+/* Who holds up the pins that the GSI has now. */
+static inline u8 pin_sources(u32 gsi)
+{
+	struct route *route = route_of(gsi);
+	u8 sources = route->pic >= 0 ? v->pic_sources[route->pic] : 0;
+
+	return sources | (route->pin >= 0 ? v->pins[route->pin].sources : 0);
+}
+
+/* A source that has told nothing has the level of the pins: then its first 1 is no edge. */
+static inline void merge_levels(struct gsi *g, u8 sources)
+{
+	g->edge |= g->rose & ~sources;
+	g->rose = 0;
+	g->levels |= sources & ~g->told;
+}
+
+static inline struct gsi noted_gsi(u32 gsi)
+{
+	struct gsi noted = v->gsis[gsi];
+
+	if (noted.masked)
+		merge_levels(&noted, pin_sources(gsi));
+	return noted;
+}
+
+/* MASK-5, MASK-8; IRQFD-35: of pins, a level that is high already is no edge. */
 static inline int set_gsi(u32 gsi, u8 source, bool high)
 {
 	struct gsi *g;
@@ -193,9 +224,14 @@ static inline int set_gsi(u32 gsi, u8 source, bool high)
 	if (!is_masked_gsi(gsi))
 		return drive_gsi(gsi, source, high);
 	g = &v->gsis[gsi];
-	/* IRQFD-35: of pins, a level that is high already is no edge. */
-	if (high && !(route_of(gsi)->type == PINS && g->levels & source))
-		g->edge = true;
+	g->raised |= high;
+	if (high && !(g->levels & source)) {
+		if (g->told & source)
+			g->edge = true;
+		else
+			g->rose |= source;
+	}
+	g->told |= source;
 	put_source(&g->levels, source, high);
 	return 0;
 }
@@ -205,6 +241,7 @@ static inline void pulse_gsi(u32 gsi)
 {
 	if (is_masked_gsi(gsi)) {
 		v->gsis[gsi].edge = true;
+		v->gsis[gsi].raised = true;
 		return;
 	}
 	drive_gsi(gsi, LINE, true);
@@ -219,14 +256,12 @@ static inline void mask_gsi(u32 gsi)
 
 	if (g->masked)
 		return;
-	*g = (struct gsi) { .masked = true };
+	*g = (struct gsi) { .masked = true, .levels = pin_sources(gsi) };
 	if (route->pic >= 0) {
-		g->levels |= v->pic_sources[route->pic];
 		v->pic_sources[route->pic] = 0;
 		pic_set(route->pic, false);
 	}
 	if (route->pin >= 0) {
-		g->levels |= v->pins[route->pin].sources;
 		v->pins[route->pin].sources = 0;
 		pin_set(&v->pins[route->pin], false);
 	}
@@ -236,29 +271,29 @@ static inline void mask_gsi(u32 gsi)
 static inline void unmask_gsi(u32 gsi)
 {
 	struct route *route = route_of(gsi);
-	struct gsi was = v->gsis[gsi];
+	struct gsi was = noted_gsi(gsi);
 
 	if (!was.masked)
 		return;
 	v->gsis[gsi] = (struct gsi) {};
-	if (route->type == MSI_TO_ONE && was.edge)
+	if (route->type == MSI_TO_ONE && was.raised)
 		send_msi(route);
 	if (route->pic >= 0) {
-		bool level = v->pics[route->pic / 8].elcr & BIT(route->pic % 8);
-
-		v->pic_sources[route->pic] |= was.levels;
-		if (was.levels || (was.edge && !level))
+		v->pic_sources[route->pic] = was.levels;
+		pic_set(route->pic, false);
+		if (was.levels || (was.edge && !pic_is_level(route->pic)))
 			pic_set(route->pic, true);
-		if (!v->pic_sources[route->pic])
+		if (!was.levels)
 			pic_set(route->pic, false);
 	}
 	if (route->pin >= 0) {
 		struct pin *pin = &v->pins[route->pin];
 
-		pin->sources |= was.levels;
+		pin->sources = was.levels;
+		pin_set(pin, false);
 		if (was.levels || (was.edge && !pin->level))
 			pin_set(pin, true);
-		if (!pin->sources)
+		if (!was.levels)
 			pin_set(pin, false);
 	}
 	pic_update();
@@ -274,45 +309,46 @@ static inline bool pic_can_interrupt(int irq)
 	return !(v->pics[irq / 8].imr & BIT(irq % 8));
 }
 
-static inline bool pic_is_level(int irq)
-{
-	return v->pics[irq / 8].elcr & BIT(irq % 8);
-}
-
 static inline bool gsi_is_pending(u32 gsi)
 {
 	struct route *route = route_of(gsi);
-	struct gsi *g = &v->gsis[gsi];
+	struct gsi g = noted_gsi(gsi);
 	int pic = route->pic;
 
-	if (!g->masked)
+	if (!g.masked)
 		return false;
 	if (route->type != PINS)
-		return g->edge;
+		return g.raised;
 	if (pic_can_interrupt(pic) &&
-	    (g->levels || (!pic_is_level(pic) &&
-			   (g->edge || v->pics[pic / 8].irr & BIT(pic % 8)))))
+	    (g.levels || (!pic_is_level(pic) &&
+			  (g.edge || v->pics[pic / 8].irr & BIT(pic % 8)))))
 		return true;
-	return route->pin >= 0 && (g->levels || (!v->pins[route->pin].level && g->edge));
+	return route->pin >= 0 && (g.levels || (!v->pins[route->pin].level && g.edge));
 }
 
 static inline void latch_gsi(u32 gsi)
 {
+	struct gsi g = noted_gsi(gsi);
 	int pic = route_of(gsi)->pic;
 
-	if (v->gsis[gsi].masked && v->gsis[gsi].edge && pic >= 0 && pic != 2 && !pic_is_level(pic))
+	if (g.masked && g.edge && pic >= 0 && pic != 2 && !pic_is_level(pic))
 		v->pics[pic / 8].irr |= BIT(pic % 8);
 }
 
 /* MASK-14 */
 static inline void set_pending(u32 gsi, bool pending)
 {
+	struct gsi *g = &v->gsis[gsi];
 	int pic = route_of(gsi)->pic;
 
-	if (!v->gsis[gsi].masked || gsi_is_pending(gsi) == pending)
+	if (!g->masked || gsi_is_pending(gsi) == pending)
 		return;
-	v->gsis[gsi].edge = pending;
-	if (!pending && pic >= 0 && pic != 2 && !pic_is_level(pic))
+	g->edge = pending;
+	g->raised = pending;
+	if (pending)
+		return;
+	g->rose = 0;
+	if (pic >= 0 && pic != 2 && !pic_is_level(pic))
 		v->pics[pic / 8].irr &= ~BIT(pic % 8);
 }
 

@@ -157,8 +157,8 @@ struct route {
 enum source { LINE = 1, RESAMPLE = 2 };
 
 struct gsi {
-	bool masked, edge;
-	u8 levels;
+	bool masked, edge, raised;
+	u8 levels, told, rose;
 };
 
 struct pin {

@@ -343,21 +343,6 @@ static inline struct kvm_irq_routing_entry msi_entry(u32 gsi, struct route *rout
 	return entry;
 }
 
-/*
- * A level that is up stays at its pin if the route goes.  If the GSI is masked then, and gets
- * the pin again, nobody knows of the level: to be left alone.
- */
-static inline bool pins_are_up(void)
-{
-	int i, up = 0;
-
-	for (i = 0; i < 24; i++)
-		up |= v->pins[i].sources;
-	for (i = 0; i < 16; i++)
-		up |= v->pic_sources[i];
-	return up;
-}
-
 static inline struct route any_route(struct dice *dice, int i)
 {
 	struct route route = { .pin = -1, .pic = -1 };
@@ -388,8 +373,6 @@ static inline void op_routes(struct dice *dice)
 	int i, nr = 0;
 
 	pick_vm(dice);
-	if (pins_are_up())
-		return;
 	if (v->kind == NONE) {
 		say("use(%d); set_routing(NULL, 0); /* -EINVAL */", vm_nr());
 		must_get("KVM_SET_GSI_ROUTING", -EINVAL, got(__set_routing(NULL, 0)));
