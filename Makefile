@@ -43,10 +43,10 @@ help:
 #: ON=vmx         an Intel machine, by Bochs; files that CMD names by a path go along
 #: ON=svm-nrips   an AMD machine that reports the next RIP, by Bochs, likewise
 #: KERNEL=ours    the kernel with the series; KERNEL=stock: without
-#: DIST=amd64     Debian's own kernel with our modules, on svm; or cloud-amd64
+#: DIST=amd64     Debian's own kernel with our modules, on svm; or cloud-amd64, rt-amd64
 #: DEBUG=1        KASAN, lockdep, kmemleak and more, on svm; for check, guest and kernel
 #: ICOUNT=1       on svm: one CPU, and a nanosecond of guest time is an instruction
-#: CPUS=2         on svm: two CPUs, which QEMU's SVM does not always survive
+#: CPUS=2|4       on svm: so many CPUs
 #: TIMEOUT=600    seconds after which a guest counts as hung
 #: KVER=... KDIR=... release of the kernel to build modules for, and its headers
 #: KEEP=1 UNDO=1 ROUNDS=3  for live: leave ours in; only go back; how often it measures

@@ -208,6 +208,11 @@ smoke=$(names $(our_tests | while read -r t; do
 	! grep -qE '^(BUS_)?SMOKE_FACT' "$top/tools/testing/selftests/kvm/$t.c" || echo "$t"
 done))
 if [ -n "${DIST-}" ]; then
+	# On PREEMPT_RT KVM's Xen timer waits for a lock in hard irq, and the one on memory
+	# slots does not come to an end on one CPU, with stock's KVM as with ours.
+	case $DIST in
+	rt-*) theirs=$(echo " $theirs " | sed 's/ xen_shinfo_test / /; s/ set_memory_region_test / /') ;;
+	esac
 	dist
 	finish
 fi

@@ -70,6 +70,7 @@ write_kbuild() {
 		echo "subdir-ccflags-y += -DCONFIG_$s=1"
 	done
 	echo 'obj-m += arch/x86/kvm/'
+	[ "$what" != dist ] || echo 'obj-m += guest/'
 	[ -z "$test_modules" ] || echo "obj-m += doorbell/"
 }
 
@@ -86,6 +87,10 @@ lay_out() { # DIRECTORY
 	done < "$1/.files.new"
 	if [ -n "$test_modules" ]; then
 		for f in "$top/tools/testing/selftests/kvm/doorbell"/*; do place "$f" "$1/doorbell/${f##*/}"; done
+	fi
+	if [ "$what" = dist ]; then
+		place "$top/dev/guest/constant_tsc.c" "$1/guest/constant_tsc.c"
+		echo 'obj-m += constant_tsc.o' > "$1/.new" && place "$1/.new" "$1/guest/Makefile"
 	fi
 	write_kbuild > "$1/.new" && place "$1/.new" "$1/Kbuild" && rm "$1/.new" && mv "$1/.files.new" "$1/.files" ||
 		die "cannot write to $1"
@@ -216,6 +221,9 @@ pack() { # FLAVOUR
 	rm -rf "$root"
 	mkdir -p "$root/bin" "$root/boot" "$root/tests/mod" || die "cannot write to $build"
 	bring 9pnet_virtio 9p ccp overlay irqbypass
+	case $1 in
+	rt-*) cp "$src/guest/constant_tsc.ko" "$root/boot/" || die "cannot write to $root" ;;
+	esac
 	mv "$root"/boot/*-irqbypass.ko "$root/tests/mod/irqbypass.ko" && cp "$out"/*.ko "$root/tests/mod/" ||
 		die "$kver lacks a module, see $log"
 	echo "$kver" > "$build/release.dist"

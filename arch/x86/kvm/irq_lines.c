@@ -100,10 +100,10 @@ static int try_pulse_pins(struct kvm_kernel_irq_routing_entry *routes, int nr,
 		return -EWOULDBLOCK;
 
 	/*
-	 * Where spinlocks sleep, not even trying one is allowed everywhere; and
-	 * where there is one CPU, trying always succeeds, whoever is interrupted.
+	 * Where there is one CPU, trying always succeeds, whoever is interrupted.
+	 * Where spinlocks sleep, eventfds are signalled by threads, which may try.
 	 */
-	if (IS_ENABLED(CONFIG_PREEMPT_RT) || !IS_ENABLED(CONFIG_SMP))
+	if (!IS_ENABLED(CONFIG_SMP))
 		return -EWOULDBLOCK;
 
 	if (!spin_trylock(&pic->lock))

@@ -151,7 +151,7 @@ FACT(fast_again, "OVL-4 and they ring in the exit fastpath then, but for the fir
 		must_ring(fd, OUT(PORT + 4, 4, i));
 	nr = kvm_trace_count("kvm_pio", "pio_write at 0x504 size 4", &fast);
 	TEST_ASSERT_EQ(nr, 4);
-	TEST_ASSERT(fast >= (kvm_has_eventfd_fastpath() ? 3 : 0), "%d kicks were fast", fast);
+	TEST_ASSERT(fast >= (kvm_has_fast_kicks() ? 3 : 0), "%d kicks were fast", fast);
 }
 
 /*

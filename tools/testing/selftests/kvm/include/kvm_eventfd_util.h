@@ -12,6 +12,7 @@
 #include <sched.h>
 #include <stddef.h>
 #include <sys/eventfd.h>
+#include <sys/utsname.h>
 
 #include "kvm_util.h"
 #include "processor.h"
@@ -38,6 +39,20 @@ static bool fastpath_was_on;
 static inline bool kvm_has_eventfd_fastpath(void)
 {
 	return !kvm_is_older() && get_kvm_param_bool("eventfd_fastpath");
+}
+
+static inline bool host_is_rt(void)
+{
+	struct utsname name;
+
+	TEST_ASSERT(!uname(&name), "uname() failed, errno: %i", errno);
+	return strstr(name.version, "PREEMPT_RT");
+}
+
+/* PREEMPT_RT signals no eventfd with interrupts off, and so none in the exit fastpath. */
+static inline bool kvm_has_fast_kicks(void)
+{
+	return kvm_has_eventfd_fastpath() && !host_is_rt();
 }
 
 static inline int __turn_fastpath(const char *value)
