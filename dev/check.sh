@@ -97,6 +97,18 @@ tools() {
 		tee "$logs/check-tools.verdict"
 }
 
+# hardy ON KERNEL NAME PROGRAMS CMD: likewise, for what QEMU's machine does not always
+# survive. It has three guests; what failed in one is told all the same.
+hardy() {
+	for try in 1 2 3; do
+		judge "$@" > "$logs/hardy.out" && break
+		[ $try != 3 ] || break
+		echo "     $1, $2 kernel, $3: guest $try of 3 has failed:"
+		grep -v '^ok ' "$logs/hardy.out" | sed 's/^/     /'
+	done
+	cat "$logs/hardy.out"
+}
+
 # machine ON KERNEL LIMIT OURS STOCK SMOKE: those programs in one guest
 machine() {
 	options=
@@ -116,8 +128,9 @@ slow() {
 
 # With two CPUs what one does to the other is seen. The fuzzer's model has one.
 smp() {
+	[ -n "${DEBUG-}" ] || limit=900
 	# shellcheck disable=SC2086
-	CPUS=2 judge svm "$1" smp "$(set -- $2; echo $#)" "/tmp/tests/run_tests 300 $2 -- --"
+	CPUS=2 hardy svm "$1" smp "$(set -- $2; echo $#)" "/tmp/tests/run_tests 300 $2 -- --"
 }
 
 # Newer kernels can be built without the PIC, the PIT and the IOAPIC; only KVM's modules
@@ -138,7 +151,7 @@ noioapic() { # LIMIT PROGRAMS
 
 # Debian's QEMU as the VMM. It sees the checkout as run.sh has it.
 clients() {
-	judge svm "$1" clients 1 "
+	hardy svm "$1" clients 1 "
 		mkdir /tmp/host && mount --bind / /tmp/host && cd '/tmp/host$top' || exit
 		echo '#@ start ours clients'
 		kernel_args=$kernel_args ${DEBUG:+SHORT=1} sh dev/guest/run_clients '$(name_of "$img")/bzImage-ours' dev/guest/run_nested
@@ -208,8 +221,8 @@ smoke=$(names $(our_tests | while read -r t; do
 	! grep -qE '^(BUS_)?SMOKE_FACT' "$top/tools/testing/selftests/kvm/$t.c" || echo "$t"
 done))
 if [ -n "${DIST-}" ]; then
-	# On PREEMPT_RT KVM's Xen timer waits for a lock in hard irq, and the one on memory
-	# slots does not come to an end on one CPU, with stock's KVM as with ours.
+	# On PREEMPT_RT the Xen timer, which is not ours, can wait in hard irq for a lock that
+	# sleeps; and the test of memory slots comes to no end, nor with Debian's own modules.
 	case $DIST in
 	rt-*) theirs=$(echo " $theirs " | sed 's/ xen_shinfo_test / /; s/ set_memory_region_test / /') ;;
 	esac

@@ -155,14 +155,25 @@ svm) start_svm ;;
 *) start_bochs ;;
 esac
 
-# A guest that has panicked or said goodbye gets some seconds to leave.
-grace=60
+# The processor time of the machine, in hundredths of a second.
+used() {
+	awk -v parent="$!" '{ sub(/.*\) /, "") } $2 == parent { print $12 + $13 }' /proc/[0-9]*/stat 2>/dev/null
+}
+
+# A guest that has panicked or said goodbye gets some seconds to leave. One that does next
+# to nothing for a minute waits for an interrupt that its machine has lost.
+grace=60 look=120 before=0 asleep=
 while kill -0 "$!" 2>/dev/null; do
 	sleep 0.5
 	if grep -qE 'end Kernel panic|guest: (exit|error)' "$klog"; then
 		grace=$((grace - 1))
 		[ "$grace" -gt 0 ] || kill "$!" 2>/dev/null
 	fi
+	look=$((look - 1))
+	[ "$look" -gt 0 ] && continue
+	now=$(used)
+	[ "$((${now:-0} - before))" -ge 20 ] || { asleep=1; kill "$!" 2>/dev/null; }
+	look=120 before=${now:-0}
 done
 wait "$!"
 status=$?
@@ -183,6 +194,7 @@ ended=$(sed -n 's/.*guest: exit \([0-9]*\)$/\1/p' "$klog" | tail -n 1)
 [ -z "$said" ] || fail "the $on guest gave up: $said; see $klog"
 [ -z "$splat" ] || fail "the $kernel kernel complained on $on: $splat; see $klog"
 if [ -z "$ended" ]; then
+	[ -z "$asleep" ] || fail "the $on guest fell asleep, stopped after $took s; see $klog"
 	[ "$took" -lt "$limit" ] || fail "the $on guest hung, stopped after $limit s (TIMEOUT=); see $klog"
 	! grep -qs 'Triple fault' "$run/resets" ||
 		fail "the $on guest died of a triple fault; see $klog"

@@ -1,8 +1,7 @@
 #!/bin/sh
-# qemu.sh: print the QEMU to run. Before 10.2 its SVM loses interrupts, so that guests hang,
-# injects some twice, and with two CPUs can run a host's code with a guest's nested page
-# tables. So if the machine's is older, Debian's backports bring one to build/qemu/; if they
-# cannot, it is the machine's. Nothing is installed.
+# qemu.sh: print the QEMU to run. Before 10.2 its SVM loses interrupts, so that guests sleep
+# for ever, and injects some twice. So if the machine's is older, Debian's backports bring one
+# to build/qemu/; if they cannot, it is the machine's. Nothing is installed.
 . "$(dirname "$0")/lib.sh"
 . "$top/dev/apt.sh"
 sound=10.2
