@@ -12,7 +12,7 @@ export DIST KDIR KEEP UNDO ROUNDS BUILT LIVE_TESTS LIVE_ROWS
 
 .NOTPARALLEL:
 .SILENT:
-.PHONY: help setup tree kernel modules live dkms tests guest run check clients fuzz series refresh lint bench bisect mutate models clean
+.PHONY: help setup tree kernel modules live dkms tests guest run check clients fuzz series refresh lint bench bisect mutate models coverage clean
 
 help:
 	sed -n 's/^#: \{0,1\}//p' Makefile
@@ -35,6 +35,7 @@ help:
 #: make bench     what operations cost on stock and on ours, on all machines, or BENCH_ON=scale
 #: make mutate    break the kernel code in many places: do the tests notice?
 #: make models    check the models of the races with spin and herd7, or WITH=spin
+#: make coverage  which lines and branches of ours the tests reach, on svm and vmx, by gcov
 #: make fuzz      random operations against a model of the rules, for SECONDS=600, from SEED=1 on
 #: make clean     remove build/
 #:
@@ -50,6 +51,7 @@ help:
 #: TIMEOUT=600    seconds after which a guest counts as hung
 #: KVER=... KDIR=... release of the kernel to build modules for, and its headers
 #: KEEP=1 UNDO=1 ROUNDS=3  for live: leave ours in; only go back; how often it measures
+#: VFIO=0000:...  for live: a device bound to vfio-pci, whose MSIs are to be posted
 #: LINUX_SRC=...  kernel source, a tar file or a directory, instead of Debian's package
 #:
 #: In the guest the selftests are in /tmp/tests:
@@ -100,7 +102,7 @@ fuzz: setup
 	dev/tests.sh
 	dev/fuzz.sh
 
-series refresh lint bench bisect mutate models:
+series refresh lint bench bisect mutate models coverage:
 	test -x dev/$@.sh || { echo 'error: make $@ is not there yet' >&2; exit 1; }
 	dev/setup.sh $(if $(filter bench,$@),gnuplot-nox) $(if $(filter models,$@),$(if $(filter herd7,$(WITH)),,spin))
 	dev/$@.sh

@@ -302,7 +302,7 @@ FACT(edge_again, "MASK-16 so it is if the gsi is masked again before")
 	TEST_ASSERT_EQ(take(VECTOR), 1);
 }
 
-FACT(no_route, "MASK-16 a level that was up is no edge, also if no route is there when the gsi is masked again")
+FACT(no_route, "MASK-16 a level that was up is no edge if the next mask finds no route")
 {
 	boot_blocked(EDGE);
 	kvm_irq_line(vm, GSI, 1);

@@ -174,7 +174,7 @@ static void get_pin_back(void)
 	set_route(PIN_ROUTE(IOAPIC_GSI, KVM_IRQCHIP_IOAPIC, IOAPIC_GSI));
 }
 
-FACT(route_comes_back, "MASK-8 MASK-9 a level from before the mask outlives that its pin had no route")
+FACT(route_comes_back, "MASK-9 a level from before the mask outlives that its pin had no route")
 {
 	lose_pin(LEVEL);
 	get_pin_back();
@@ -187,7 +187,7 @@ FACT(route_comes_back, "MASK-8 MASK-9 a level from before the mask outlives that
 	TEST_ASSERT(!pin_is_high(IOAPIC_GSI), "The level cannot be lowered any more");
 }
 
-FACT(lowered_without_route, "MASK-8 MASK-9 a source that lowers a masked gsi lowers the pin that comes back")
+FACT(lowered_without_route, "MASK-9 a source that is low lowers the pin that comes back")
 {
 	lose_pin(LEVEL);
 	kvm_irq_line(vm, IOAPIC_GSI, 0);
@@ -269,7 +269,7 @@ FACT(two_sources, "MASK-8 each source of a line keeps its own level")
 	TEST_ASSERT(!pin_is_high(IOAPIC_GSI), "The other's level stays up");
 }
 
-FACT(two_sources_edge, "MASK-9 two sources that are high are one edge of a pin at unmask, and it is delivered")
+FACT(two_sources_edge, "MASK-9 two sources that are high are one edge of a pin at unmask")
 {
 	int fd = eventfd_new();
 

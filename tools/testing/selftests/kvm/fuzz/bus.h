@@ -141,13 +141,12 @@ static inline void write_piece(bool pio, u64 addr, u32 len, u64 value)
 		return;
 	if (pio ? is_pit(addr, len) : is_ioapic(addr))
 		return;
-	if (zone_takes(bell, pio, addr, len)) {
+	if (zone_takes(bell, pio, addr, len))
 		nr_coalesced++;
-	} else if (bell) {
+	else if (bell)
 		kernel_signal(bell->object);
-	} else {
+	else
 		come_out(pio, addr, len, value);
-	}
 }
 
 static inline u64 low_bytes(u64 value, u32 len)

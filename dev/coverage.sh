@@ -1,0 +1,155 @@
+#!/bin/sh
+# coverage.sh: which lines and branches of ours the tests reach, by gcov: a table of our files
+# and of our hunks in the kernel's, and in build/BASE/coverage.txt what nobody has reached.
+# ON=svm or ON=vmx: on that machine alone. The modules are built with what counts, in a copy
+# of the tree, the kernel only with what keeps the counters.
+. "$(dirname "$0")/lib.sh"
+unset DEBUG ICOUNT CPUS DIST
+
+case ${ON:-both} in
+both) machines='svm vmx' ;;
+svm|vmx) machines=$ON ;;
+*) die "ON=$ON is not for coverage, use ON=svm or ON=vmx" ;;
+esac
+lock
+"$top/dev/kernel.sh" ours && "$top/dev/tests.sh" || exit 1
+
+tree=$build/coverage
+work=$build/coverage.data
+log=$logs/coverage
+
+build() {
+	need_space 4000
+	rm -rf "$tree"
+	cp -a "$linux" "$tree" || die "cannot copy $linux"
+	find "$tree/tools" -name '.*.cmd' -exec sed -i "s|$linux/|$tree/|g" {} +
+	echo CONFIG_GCOV_KERNEL=y >> "$tree/.config"
+	echo 'GCOV_PROFILE := y' >> "$tree/arch/x86/kvm/Makefile"
+	say "building KVM with counters"
+	{
+		kmake "$tree" coverage olddefconfig && grep -q '^CONFIG_GCOV_KERNEL=y' "$tree/.config" &&
+			kmake "$tree" coverage bzImage modules &&
+			kmake "$tree" coverage M="$work/doorbell" modules
+	} > "$log-build.log" 2>&1 || {
+		grep -E 'error|undefined' "$log-build.log" | head -n 5 >&2
+		die "KVM does not build with counters, see $log-build.log"
+	}
+}
+
+# As in kernel.sh.
+pack() {
+	root=$build/root.coverage
+	rm -rf "$root"
+	mkdir -p "$root/bin" "$root/tests/mod" &&
+		cp "$tree/virt/lib/irqbypass.ko" "$tree"/arch/x86/kvm/kvm*.ko "$work"/doorbell/*.ko "$root/tests/mod/" ||
+		die "cannot write to $build"
+	install_guest dist-coverage "$root" "$tree/arch/x86/boot/bzImage" "$tree/include/config/kernel.release"
+}
+
+# Once with the fast paths and once without: both are ours. What fails here check.sh tells.
+run_on() { # MACHINE COMMAND
+	say "all tests on $1, with counters"
+	CMD=$2 ON=$1 KERNEL=dist-coverage TIMEOUT=3600 LOG=coverage-$1 "$top/dev/guest.sh" > "$log-$1.out" 2> "$log-$1.error"
+	[ $? != 125 ] || die "$(tail -n 1 "$log-$1.error")"
+	mkdir "$work/$1" && sed -n '/^#@ counters/,/^#@ end of counters/{/^#@/d;p}' "$log-$1.out" | tr -d '\r' |
+		base64 -d | tar -C "$work/$1" -xzf - || die "the $1 guest has told no counters, see $log-$1.out"
+	[ "$(find "$work/$1" -name '*.gcda' | wc -l)" -gt 20 ] || die "the $1 guest has told too few counters, see $log-$1.out"
+}
+
+# Lines "PATH FIRST LAST": all of our files, and our hunks of the kernel's.
+ours() {
+	all_trailers Adds | grep -E '^(virt|arch/x86/kvm|include)/' | sort -u | sed 's/$/ 1 999999/'
+	git -C "$linux" diff -U0 stock HEAD -- virt/kvm arch/x86/kvm include arch/x86/include |
+		awk '/^\+\+\+ b\// { path = substr($2, 3) }
+			/^@@/ { split(substr($3, 2), at, ","); n = at[2] == "" ? 1 : at[2]; if (n) print path, at[1], at[1] + n - 1 }'
+}
+
+# Of each object what gcov says of each source, as text.
+lines_of() {
+	find "$work/all" -name '*.gcda' | while read -r gcda; do
+		object=$tree/${gcda##*/coverage/}
+		[ -f "${object%.gcda}.gcno" ] || continue
+		cp "$gcda" "$object" && (cd "$tree" && gcov -b -c -t "$object" 2>/dev/null)
+	done
+}
+
+table() {
+	awk -v tree="$tree/" '
+	FNR == NR { first[$1, ++nr[$1]] = $2; last[$1, nr[$1]] = $3; next }
+	function is_ours(i) {
+		for (i = 1; i <= nr[path]; i++)
+			if (line >= first[path, i] && line <= last[path, i]) return 1
+		return 0
+	}
+	/^ *-: *0:Source:/ {
+		path = $0; sub(/^[^:]*:[^:]*:Source:/, "", path)
+		if (index(path, tree) == 1) path = substr(path, length(tree) + 1)
+		while (sub(/[^\/.]+\/\.\.\//, "", path)) {}
+		sub(/^\.\//, "", path)
+		next
+	}
+	/^branch/ {
+		if (!counts) next
+		key = path SUBSEP line SUBSEP $2
+		if (!(key in branch)) { branch[key] = 0; branches[path]++ }
+		if ($3 == "taken" && $4 + 0 > 0 && !branch[key]) { branch[key] = 1; branches_hit[path]++ }
+		next
+	}
+	/^ *[^ :]+: *[0-9]+:/ {
+		split($0, f, ":"); count = f[1]; line = f[2] + 0
+		gsub(/[ *]/, "", count)
+		counts = count != "-" && is_ours()
+		if (!counts) next
+		key = path SUBSEP line
+		if (!(key in hit)) { hit[key] = 0; lines[path]++; text[key] = $0 }
+		if (count + 0 > 0 && !hit[key]) { hit[key] = 1; lines_hit[path]++ }
+	}
+	function row(name, l, lh, b, bh) {
+		printf "%-40s %5d of %5d %6.1f %%   %5d of %5d %6.1f %%\n", name, lh, l, l ? 100 * lh / l : 100, bh, b, b ? 100 * bh / b : 100
+	}
+	END {
+		printf "%-40s %23s   %23s\n", "", "lines", "branches"
+		fflush()
+		for (p in lines) {
+			row(p, lines[p], lines_hit[p], branches[p], branches_hit[p]) | "sort"
+			l += lines[p]; lh += lines_hit[p]; b += branches[p]; bh += branches_hit[p]
+		}
+		close("sort")
+		row("all", l, lh, b, bh)
+		for (key in hit) if (!hit[key]) {
+			split(key, k, SUBSEP); t = text[key]; sub(/^[^:]*:[^:]*:/, "", t)
+			printf "%s:%d: line: %s\n", k[1], k[2], t > "/dev/stderr"
+		}
+		for (key in branch) if (!branch[key]) {
+			split(key, k, SUBSEP)
+			if (hit[k[1], k[2]]) {
+				t = text[k[1], k[2]]; sub(/^[^:]*:[^:]*:/, "", t)
+				printf "%s:%d: branch %s: %s\n", k[1], k[2], k[3], t > "/dev/stderr"
+			}
+		}
+	}' "$work/ours" "$work/lines"
+}
+
+rm -rf "$work" && mkdir "$work" && cp -a "$build/doorbell-ours" "$work/doorbell" || die "cannot write to $build"
+build
+pack
+for on in $machines; do
+	programs=$(our_tests | grep -v -e gsi_mask_model_test -e gsi_mask_pit_test -e eventfd_fuzz_test | paste -sd ' ')
+	[ "$on" != svm ] || programs=$(for t in $(our_tests) $stock_tests; do echo "${t##*/}"; done | paste -sd ' ')
+	run="/tmp/tests/run_tests 900 $programs -- --"
+	run_on "$on" "$run
+echo N > /sys/module/kvm/parameters/eventfd_fastpath && $run
+/tmp/tests/busybox sh $top/dev/guest/run_counters"
+done
+set -- "$work"/svm "$work"/vmx
+if [ -d "$1" ] && [ -d "$2" ]; then
+	gcov-tool merge -o "$work/all" "$1" "$2" > "$log-merge.log" 2>&1 || die "gcov-tool cannot add the two, see $log-merge.log"
+else
+	mv "$work/${machines%% *}" "$work/all"
+fi
+ours > "$work/ours"
+lines_of > "$work/lines"
+table 2> "$build/coverage.new"
+sort -t : -k 1,1 -k 2,2n "$build/coverage.new" > "$build/coverage.txt" && rm "$build/coverage.new"
+rm -rf "$work" "$tree"
+say "what nobody has reached is in $(name_of "$build/coverage.txt")"
