@@ -47,13 +47,13 @@ static struct kvm_gsi *gsi_of(struct kvm_gsi_mask *mask, u32 gsi)
 }
 
 /*
- * The level that a source has when it first tells one is known only once the pins
- * have been read: gsi_merge() finds out whether the first 1 was an edge.
+ * Before the pins have been read it is not known what level a source has that tells
+ * its first one: gsi_merge() finds out whether a 1 was an edge.
  */
 static void gsi_note_level(struct kvm_gsi *gsi, unsigned long source, int level)
 {
 	if (level && !(gsi->levels & source)) {
-		if (gsi->told & source)
+		if (gsi->known || gsi->told & source)
 			gsi->latch = true;
 		else
 			gsi->rose |= source;

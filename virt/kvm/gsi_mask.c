@@ -59,6 +59,7 @@ static void gsi_merge(struct kvm_gsi *gsi, unsigned long levels)
 static void gsi_settle(struct kvm *kvm, struct kvm_gsi_mask *mask, u32 nr)
 {
 	struct kvm_kernel_irq_routing_entry routes[KVM_NR_IRQCHIPS];
+	struct kvm_gsi *gsi = &mask->gsis[nr];
 	unsigned long levels;
 	int n;
 
@@ -68,9 +69,11 @@ static void gsi_settle(struct kvm *kvm, struct kvm_gsi_mask *mask, u32 nr)
 	}
 
 	scoped_guard(spinlock_irq, &mask->lock) {
-		if (n)
-			gsi_merge(&mask->gsis[nr], levels);
-		mask->gsis[nr].settled = true;
+		if (n) {
+			gsi_merge(gsi, levels);
+			gsi->known = true;
+		}
+		gsi->settled = true;
 	}
 }
 
@@ -115,6 +118,7 @@ struct gsi_opening {
 static void gsi_forget(struct kvm_gsi *gsi)
 {
 	gsi->settled = false;
+	gsi->known = false;
 	gsi->latch = false;
 	gsi->raised = false;
 	gsi->levels = 0;

@@ -101,7 +101,7 @@ static int try_pulse_pins(struct kvm_kernel_irq_routing_entry *routes, int nr,
 
 	/*
 	 * Where there is one CPU, trying always succeeds, whoever is interrupted.
-	 * Where spinlocks sleep, eventfds are signalled by threads, which may try.
+	 * Where spinlocks sleep, so does that under which an eventfd is signalled.
 	 */
 	if (!IS_ENABLED(CONFIG_SMP))
 		return -EWOULDBLOCK;

@@ -18,7 +18,7 @@
 
 bool pins_lock, mask_lock;	/* the chips' locks, and kvm_gsi_mask.lock */
 bool masked; bool busy;		/* kvm_gsi.busy; one source, so 1 at most */
-bool settled, latch, gsi_levels, told, rose;	/* struct kvm_gsi */
+bool settled, known, latch, gsi_levels, told, rose;	/* struct kvm_gsi */
 bool pin;			/* irq_states[] of the pin */
 bool level;			/* what the source has told last */
 byte rises, noted, covered;	/* edges of the source, those noted, and those the pin had */
@@ -42,7 +42,7 @@ inline gsi_note_level() {
 	:: level && !gsi_levels ->
 #endif
 		if
-		:: told -> latch = true
+		:: known || told -> latch = true
 		:: else -> rose = true
 		fi
 	:: else
@@ -124,7 +124,7 @@ inline gsi_mask() {
 		:: !killed ->
 			if
 			:: lock(pins_lock); levels = pin; pin = false; unlock(pins_lock);
-			   lock(mask_lock); gsi_merge(levels); settled = true; unlock(mask_lock)
+			   lock(mask_lock); gsi_merge(levels); known = true; settled = true; unlock(mask_lock)
 			:: settled = true	/* there is no route just now */
 			fi;
 			quiet = true
@@ -159,7 +159,7 @@ inline gsi_unmask() {
 	restore_pins();
 	lock(mask_lock);
 #endif
-	settled = false; latch = false; gsi_levels = false; told = false; rose = false;
+	settled = false; known = false; latch = false; gsi_levels = false; told = false; rose = false;
 	masked = false;
 	unlock(mask_lock);
 #ifdef NO_PINS_LOCK

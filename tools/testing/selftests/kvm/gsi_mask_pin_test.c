@@ -179,9 +179,9 @@ FACT(route_comes_back, "MASK-9 a level from before the mask outlives that its pi
 	lose_pin(LEVEL);
 	get_pin_back();
 	TEST_ASSERT(is_pending(IOAPIC_GSI), "The level is not pending");
-	program_pin(IOAPIC_GSI, VECTOR, LEVEL);
 	unmask(IOAPIC_GSI);
 	TEST_ASSERT(pin_is_high(IOAPIC_GSI), "Nobody has lowered the pin");
+	program_pin(IOAPIC_GSI, VECTOR, LEVEL);
 	TEST_ASSERT(take(VECTOR) > 0, "It does not interrupt");
 	kvm_irq_line(vm, IOAPIC_GSI, 0);
 	TEST_ASSERT(!pin_is_high(IOAPIC_GSI), "The level cannot be lowered any more");
@@ -217,6 +217,41 @@ FACT(told_again, "MASK-9 of a pin that comes back a level that was up is no edge
 	get_pin_back();
 	program_pin(IOAPIC_GSI, VECTOR, EDGE);
 	TEST_ASSERT(is_pending(IOAPIC_GSI), "The edge is lost");
+	unmask(IOAPIC_GSI);
+	TEST_ASSERT_EQ(take(VECTOR), 1);
+}
+
+FACT(edge_by_msi, "MASK-10 an edge that came for an MSI is one of the pin that is its route then")
+{
+	boot_with_pin(EDGE | MASKED);
+	kvm_irq_line(vm, IOAPIC_GSI, 1);
+	set_route(MSI_ROUTE(IOAPIC_GSI, OTHER_VECTOR));
+	kvm_irq_line(vm, IOAPIC_GSI, 0);
+	mask(IOAPIC_GSI);
+	kvm_irq_line(vm, IOAPIC_GSI, 1);
+	kvm_irq_line(vm, IOAPIC_GSI, 0);
+	get_pin_back();
+	program_pin(IOAPIC_GSI, VECTOR, EDGE);
+	TEST_ASSERT(is_pending(IOAPIC_GSI), "The edge is not pending");
+	unmask(IOAPIC_GSI);
+	TEST_ASSERT_EQ(take(VECTOR), 1);
+}
+
+FACT(shared_pin, "MASK-9 an edge is no less pending for the level of another GSI on its pin")
+{
+	struct kvm_irq_routing_entry entries[] = {
+		PIN_ROUTE(IOAPIC_GSI, KVM_IRQCHIP_IOAPIC, IOAPIC_GSI),
+		PIN_ROUTE(MSI_GSI, KVM_IRQCHIP_IOAPIC, IOAPIC_GSI),
+	};
+
+	boot_with_pin(EDGE);
+	set_routing(entries, ARRAY_SIZE(entries));
+	mask(IOAPIC_GSI);
+	kvm_irq_line(vm, IOAPIC_GSI, 1);
+	kvm_irq_line(vm, IOAPIC_GSI, 0);
+	kvm_irq_line(vm, MSI_GSI, 1);
+	TEST_ASSERT_EQ(take(VECTOR), 1);
+	TEST_ASSERT(is_pending(IOAPIC_GSI), "The edge is not pending any more");
 	unmask(IOAPIC_GSI);
 	TEST_ASSERT_EQ(take(VECTOR), 1);
 }

@@ -226,7 +226,7 @@ static inline int set_gsi(u32 gsi, u8 source, bool high)
 	g = &v->gsis[gsi];
 	g->raised |= high;
 	if (high && !(g->levels & source)) {
-		if (g->told & source)
+		if (g->known || g->told & source)
 			g->edge = true;
 		else
 			g->rose |= source;
@@ -257,6 +257,7 @@ static inline void mask_gsi(u32 gsi)
 	if (g->masked)
 		return;
 	*g = (struct gsi) { .masked = true, .levels = pin_sources(gsi) };
+	g->known = route->type != NO_ROUTE;
 	if (route->pic >= 0) {
 		v->pic_sources[route->pic] = 0;
 		pic_set(route->pic, false);

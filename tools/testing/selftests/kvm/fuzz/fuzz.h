@@ -157,7 +157,7 @@ struct route {
 enum source { LINE = 1, RESAMPLE = 2 };
 
 struct gsi {
-	bool masked, edge, raised;
+	bool masked, known, edge, raised;
 	u8 levels, told, rose;
 };
 
