@@ -131,7 +131,7 @@ static void open_device(void)
 	const char *address = getenv("VFIO");
 	int container, group;
 
-	TEST_REQUIRE(address);
+	TEST_REQUIRE(getenv("VFIO"));
 	TEST_REQUIRE(cpu_posts());
 	container = open("/dev/vfio/vfio", O_RDWR);
 	TEST_ASSERT(container >= 0, "There is no VFIO, errno: %i", errno);
