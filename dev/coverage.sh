@@ -105,17 +105,17 @@ table() {
 		if (count + 0 > 0 && !hit[key]) { hit[key] = 1; lines_hit[path]++ }
 	}
 	function row(name, l, lh, b, bh) {
-		printf "%-40s %5d of %5d %6.1f %%   %5d of %5d %6.1f %%\n", name, lh, l, l ? 100 * lh / l : 100, bh, b, b ? 100 * bh / b : 100
+		return sprintf("%-40s %5d of %5d %6.1f %%   %5d of %5d %6.1f %%", name, lh, l, l ? 100 * lh / l : 100, bh, b, b ? 100 * bh / b : 100)
 	}
 	END {
 		printf "%-40s %23s   %23s\n", "", "lines", "branches"
 		fflush()
 		for (p in lines) {
-			row(p, lines[p], lines_hit[p], branches[p], branches_hit[p]) | "sort"
+			print row(p, lines[p], lines_hit[p], branches[p], branches_hit[p]) | "sort"
 			l += lines[p]; lh += lines_hit[p]; b += branches[p]; bh += branches_hit[p]
 		}
 		close("sort")
-		row("all", l, lh, b, bh)
+		print row("all", l, lh, b, bh)
 		for (key in hit) if (!hit[key]) {
 			split(key, k, SUBSEP); t = text[key]; sub(/^[^:]*:[^:]*:/, "", t)
 			printf "%s:%d: line: %s\n", k[1], k[2], t > "/dev/stderr"
@@ -149,7 +149,8 @@ else
 fi
 ours > "$work/ours"
 lines_of > "$work/lines"
-table 2> "$build/coverage.new"
+[ -s "$work/lines" ] || die "gcov has said nothing"
+table 2> "$build/coverage.new" || die "awk could not make the table: $(head -n 1 "$build/coverage.new")"
 sort -t : -k 1,1 -k 2,2n "$build/coverage.new" > "$build/coverage.txt" && rm "$build/coverage.new"
 rm -rf "$work" "$tree"
 say "what nobody has reached is in $(name_of "$build/coverage.txt")"

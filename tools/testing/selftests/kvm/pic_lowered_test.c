@@ -99,10 +99,15 @@ static bool host_has_warned(void)
 	return taints & TAINT_WARN;
 }
 
-/* One CPU shows nothing, as nobody comes between. */
+/* One CPU shows nothing, as nobody need come between. */
+static bool has_cpus(void)
+{
+	return sysconf(_SC_NPROCESSORS_ONLN) > 1;
+}
+
 static void *raise_and_lower(void *arg)
 {
-	int i, delay, rounds = sysconf(_SC_NPROCESSORS_ONLN) > 1 ? 100000 : 2000;
+	int i, delay, rounds = has_cpus() ? 100000 : 2000;
 	struct kvm_vm *vm = arg;
 
 	for (i = 0; i < rounds; i++) {
@@ -138,7 +143,7 @@ KVM_ONE_VCPU_TEST(pic_output, lowered_by_userspace, guest_take_irqs)
 	TEST_ASSERT_EQ(run_to_ucall(vcpu), UCALL_DONE);
 	pthread_join(thread, NULL);
 	sync_global_from_guest(vcpu->vm, nr_irqs);
-	TEST_ASSERT(nr_irqs, "The guest has had no interrupt");
+	TEST_ASSERT(nr_irqs || !has_cpus(), "The guest has had no interrupt");
 	TEST_ASSERT(host_has_warned() == had_warned, "The host has warned");
 }
 
