@@ -109,20 +109,31 @@ hardy() {
 	cat "$logs/hardy.out"
 }
 
+# awake ON KERNEL NAME PROGRAMS CMD: likewise, and once more if the guest has fallen asleep,
+# as QEMU can still lose an interrupt.
+awake() {
+	out=$logs/awake-$1.out
+	judge "$@" > "$out" || ! grep -q 'fell asleep' "$logs/$log.error" || {
+		echo "     $1, $2 kernel, $3: the guest fell asleep, and is started anew"
+		judge "$@" > "$out"
+	}
+	cat "$out"
+}
+
 # machine ON KERNEL LIMIT OURS STOCK SMOKE: those programs in one guest
 machine() {
 	options=
 	[ "$2" != stock ] || options='OPTIONS=-o '
 	# Smoke brings two steps of its own, VMs and modules that come and go.
 	# shellcheck disable=SC2086
-	judge "$1" "$2" tests "$(set -- $4 $5 $6 ${6:+vms modules}; echo $#)" \
+	awake "$1" "$2" tests "$(set -- $4 $5 $6 ${6:+vms modules}; echo $#)" \
 		"$options/tmp/tests/run_tests $3 $4 -- $5 -- $6"
 }
 
 # slow ON LIMIT PROGRAMS: on ours, with all fast paths off
 slow() {
 	# shellcheck disable=SC2086
-	judge "$1" ours slow "$(set -- $3; echo $#)" \
+	awake "$1" ours slow "$(set -- $3; echo $#)" \
 		"echo N > /sys/module/kvm/parameters/eventfd_fastpath && /tmp/tests/run_tests $2 $3 -- --"
 }
 
