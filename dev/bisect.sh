@@ -6,10 +6,7 @@ lock
 "$top/dev/series.sh" || exit 1
 need_space 4000
 tree=$build/bisect
-rm -rf "$tree"
-cp -a "$stock" "$tree" || die "could not copy $stock"
-# See tree.sh: were the tools built anew, every object would be.
-find "$tree/tools" -name '.*.cmd' -exec sed -i "s|$stock/|$tree/|g" {} +
+copy_built "$stock" "$tree"
 for p in "$build"/series/*.patch; do
 	say "building ${p##*/}"
 	log=$logs/bisect-$(basename "$p" .patch).log

@@ -20,9 +20,7 @@ log=$logs/coverage
 
 build() {
 	need_space 4000
-	rm -rf "$tree"
-	cp -a "$linux" "$tree" || die "cannot copy $linux"
-	find "$tree/tools" -name '.*.cmd' -exec sed -i "s|$linux/|$tree/|g" {} +
+	copy_built "$linux" "$tree"
 	echo CONFIG_GCOV_KERNEL=y >> "$tree/.config"
 	echo 'GCOV_PROFILE := y' >> "$tree/arch/x86/kvm/Makefile"
 	say "building KVM with counters"

@@ -172,8 +172,8 @@ while kill -0 "$!" 2>/dev/null; do
 	look=$((look - 1))
 	[ "$look" -gt 0 ] && continue
 	now=$(used)
-	[ "$((${now:-0} - before))" -ge 20 ] || { asleep=1; kill "$!" 2>/dev/null; }
-	look=120 before=${now:-0}
+	[ -z "$now" ] || [ $((now - before)) -ge 20 ] || { asleep=1; kill "$!" 2>/dev/null; }
+	look=120 before=$now
 done
 wait "$!"
 status=$?

@@ -270,6 +270,13 @@ for t in userspace_io_test xen_shinfo_test hyperv_clock hyperv_cpuid hyperv_evmc
 	stock_tests="$stock_tests $selftests_arch/$t"
 done
 
+# copy_built FROM TO: a tree with its objects. Were the tools built anew, all of them would be.
+copy_built() {
+	rm -rf "$2"
+	cp -a "$1" "$2" || die "cannot copy $1"
+	find "$2/tools" -name '.*.cmd' -exec sed -i "s|$1/|$2/|g" {} +
+}
+
 # KVM's modules alone, from a copy of their sources, with all else of build/BASE/linux.
 copy_kvm() { # DIRECTORY
 	rm -rf "$1" && mkdir "$1" || die "cannot write to $build"
