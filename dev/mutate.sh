@@ -1,22 +1,21 @@
 #!/bin/sh
 # mutate.sh [TEXT]: break the kernel code in one place after the other, as dev/mutations
-# says (only lines with TEXT), and see that the test that is named there notices.
+# says (only lines with TEXT), and see that the test that is named there notices. As many
+# mutants as there are CPUs: the most of each one's time is spent by make and by booting.
 . "$(dirname "$0")/lib.sh"
 
-mutant=$build/mutant
 log=$logs/mutate
 unset DEBUG ICOUNT CPUS
 
 lock
 "$top/dev/kernel.sh" ours && "$top/dev/tests.sh" || exit 1
 
-copy_kvm "$mutant"
 build_modules() { build_kvm "$mutant" >"$log.build" 2>&1; }
 
 # in_guest LIMIT ON COMMANDS: with these modules instead of ours, for so many seconds
 in_guest() {
 	[ "$2" != smp ] || { CPUS=2 in_guest "$1" svm "$3"; return; }
-	ON=$2 CMD=$3 KERNEL=ours MODULES=$mutant/arch/x86/kvm TIMEOUT=$1 LOG=mutate.guest \
+	ON=$2 CMD=$3 KERNEL=ours MODULES=$mutant/arch/x86/kvm TIMEOUT=$1 LOG=${log##*/}.guest \
 		"$top/dev/guest.sh" >"$log.out" 2>&1
 }
 
@@ -44,25 +43,38 @@ baseline() { # ON TEXT
 	in_guest 900 "$1" "$(cat "$log.cmds")" || die "$(cause), see $log.out"
 }
 
+# Lines "dead ..." and what is wrong, of every so many'th mutation, beginning with the FIRST.
+try_some() { # FIRST OF
+	mutant=$build/mutant$1
+	log=$logs/mutate$1
+	[ "$1" = 1 ] || copy_kvm "$mutant"
+	awk -v first="$1" -v of="$2" 'NR % of == first % of' "$logs/mutate.list" > "$log.list"
+	[ "$1" = 1 ] || build_modules || die "the modules do not build, see $log.build"
+	while IFS='|' read -r file on test fact edit <&3; do
+		how="$file: $edit"
+		if ! why=$(mutate "$file" "$edit"); then
+			echo "STALE $how: $why"
+		elif in_guest "$(limit "$on")" "$on" "/tmp/tests/$test '$fact'"; then
+			echo "ALIVE $how: $test does not notice ($fact)"
+		else
+			echo "dead  $how: $(cause)"
+		fi
+		cp "$linux/$file" "$mutant/$file" || die "cannot write to $mutant"
+	done 3< "$log.list"
+	rm -rf "$mutant"
+}
+
+mutations "${1-}" > "$log.list"
+mutant=$build/mutant1
+copy_kvm "$mutant"
 build_modules || die "the modules do not build, see $log.build"
 for on in svm vmx svm-nrips smp; do baseline $on "${1-}"; done
 
-mutations "${1-}" > "$log.list"
-dead=0 bad=0
-while IFS='|' read -r file on test fact edit <&3; do
-	how="$file: $edit"
-	if ! why=$(mutate "$file" "$edit"); then
-		echo "STALE $how: $why"
-		bad=$((bad + 1))
-	elif in_guest "$(limit "$on")" "$on" "/tmp/tests/$test '$fact'"; then
-		echo "ALIVE $how: $test does not notice ($fact)"
-		bad=$((bad + 1))
-	else
-		echo "dead  $how: $(cause)"
-		dead=$((dead + 1))
-	fi
-	cp "$linux/$file" "$mutant/$file" || die "cannot write to $mutant"
-done 3< "$log.list"
-rm -rf "$mutant"
+jobs=$(nproc)
+for job in $(seq "$jobs"); do
+	try_some "$job" "$jobs" &
+done 2>&1 | tee "$log.told"
+dead=$(grep -c '^dead ' "$log.told")
+bad=$(($(wc -l < "$log.list") - dead))
 echo "$dead mutations noticed, $bad not"
 [ "$bad" = 0 ] && [ "$dead" -gt 0 ]
