@@ -22,8 +22,6 @@ in_guest() {
 # Bochs is slow.
 limit() { case $1 in vmx|svm-nrips) echo 300 ;; *) echo 90 ;; esac; }
 
-mutations() { sed "/^#/d; /^\$/d; s/^$base://; /^[0-9.]*:/d" "$top/dev/mutations" | grep -F -- "$1"; }
-
 mutate() { # FILE SED
 	sed "$2" "$linux/$1" > "$mutant/$1" || die "sed does not understand $2"
 	! cmp -s "$linux/$1" "$mutant/$1" || { echo "changes nothing"; return 1; }

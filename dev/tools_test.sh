@@ -1,6 +1,7 @@
 #!/bin/sh
-# tools_test.sh: a fact about the scripts in dev/, as TAP: who is told to end, in whatever
+# tools_test.sh: facts about the scripts in dev/, as TAP: who is told to end, in whatever
 # phase, ends soon, with all that it has started, and says by its status which signal it was.
+# And dev/mutations are still about the code as it is, on this base.
 # shellcheck disable=SC2317
 . "$(dirname "$0")/lib.sh"
 unset KVM_GROUP KERNEL DEBUG ICOUNT CPUS MODULES ON
@@ -48,8 +49,17 @@ told() {
 	[ "$status" = "$wanted" ] || echo "# its status is $status"
 }
 
+# Nobody runs all of them after each change.
+stale() {
+	mutations '' | while IFS='|' read -r file on test fact edit; do
+		sed "$edit" "$linux/$file" | cmp -s - "$linux/$file" && echo "$file: $edit"
+		grep -qF "$fact" "$top/tools/testing/selftests/kvm/$test.c" || echo "$test has no fact $fact"
+	done
+}
+
 echo "TAP version 13"
-echo "1..7"
+echo "1..8"
+fact "each mutation changes something, and its fact is there" stale
 for s in HUP:129 INT:130 TERM:143; do
 	fact "guest.sh ends by ${s%:*} while its guest runs" \
 		told "${s%:*}" "${s#*:}" qemu-system-x86 "$top/dev/guest.sh"

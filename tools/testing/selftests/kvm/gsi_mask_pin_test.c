@@ -12,37 +12,37 @@ FACT(edge_pin, "MASK-9 edges of a masked edge triggered pin are one pulse at unm
 	int fd;
 
 	boot_with_pin(EDGE);
-	fd = new_irqfd(IOAPIC_GSI);
-	mask(IOAPIC_GSI);
+	fd = new_irqfd(PIN_GSI);
+	mask(PIN_GSI);
 	eventfd_signal(fd);
 	eventfd_signal(fd);
-	pulse_line(IOAPIC_GSI);
-	TEST_ASSERT(is_pending(IOAPIC_GSI) && !take(VECTOR), "Not kept");
-	unmask(IOAPIC_GSI);
+	pulse_line(PIN_GSI);
+	TEST_ASSERT(is_pending(PIN_GSI) && !take(VECTOR), "Not kept");
+	unmask(PIN_GSI);
 	TEST_ASSERT_EQ(take(VECTOR), 1);
-	TEST_ASSERT(!pin_is_high(IOAPIC_GSI), "The pulse has not come to an end");
+	TEST_ASSERT(!pin_is_high(PIN_GSI), "The pulse has not come to an end");
 	eventfd_signal(fd);
-	wait_for_pulse(IOAPIC_GSI, VECTOR);
+	wait_for_pulse(PIN_GSI, VECTOR);
 	TEST_ASSERT_EQ(take(VECTOR), 1);
 }
 
 FACT(level_pin, "MASK-8 MASK-9 the pins of a masked gsi are low until it is unmasked")
 {
 	boot_with_pin(LEVEL | MASKED);
-	kvm_irq_line(vm, IOAPIC_GSI, 1);
-	TEST_ASSERT(pin_is_high(IOAPIC_GSI), "KVM_IRQ_LINE did not raise the pin");
-	mask(IOAPIC_GSI);
-	TEST_ASSERT(!pin_is_high(IOAPIC_GSI), "The pin is still high");
-	TEST_ASSERT(is_pending(IOAPIC_GSI), "Its level is not pending");
+	kvm_irq_line(vm, PIN_GSI, 1);
+	TEST_ASSERT(pin_is_high(PIN_GSI), "KVM_IRQ_LINE did not raise the pin");
+	mask(PIN_GSI);
+	TEST_ASSERT(!pin_is_high(PIN_GSI), "The pin is still high");
+	TEST_ASSERT(is_pending(PIN_GSI), "Its level is not pending");
 
 	/* The guest may do what it wants with the pin. */
-	program_pin(IOAPIC_GSI, VECTOR, LEVEL);
+	program_pin(PIN_GSI, VECTOR, LEVEL);
 	TEST_ASSERT(!take(VECTOR), "A masked gsi interrupts");
-	unmask(IOAPIC_GSI);
-	TEST_ASSERT(pin_is_high(IOAPIC_GSI), "The level is not driven again");
+	unmask(PIN_GSI);
+	TEST_ASSERT(pin_is_high(PIN_GSI), "The level is not driven again");
 	TEST_ASSERT(take(VECTOR) > 0, "It does not interrupt");
-	kvm_irq_line(vm, IOAPIC_GSI, 0);
-	TEST_ASSERT(!pin_is_high(IOAPIC_GSI), "The level cannot be lowered any more");
+	kvm_irq_line(vm, PIN_GSI, 0);
+	TEST_ASSERT(!pin_is_high(PIN_GSI), "The level cannot be lowered any more");
 }
 
 FACT(irqchip_set, "MASK-8 KVM_SET_IRQCHIP raises a masked pin if it says so, and masks no less")
@@ -50,85 +50,85 @@ FACT(irqchip_set, "MASK-8 KVM_SET_IRQCHIP raises a masked pin if it says so, and
 	struct kvm_irqchip chip = { .chip_id = KVM_IRQCHIP_IOAPIC };
 
 	boot_with_pin(LEVEL);
-	mask(IOAPIC_GSI);
-	kvm_irq_line(vm, IOAPIC_GSI, 1);
+	mask(PIN_GSI);
+	kvm_irq_line(vm, PIN_GSI, 1);
 	vm_ioctl(vm, KVM_GET_IRQCHIP, &chip);
-	TEST_ASSERT(!(chip.chip.ioapic.irr & BIT(IOAPIC_GSI)), "The state tells of a masked level");
+	TEST_ASSERT(!(chip.chip.ioapic.irr & BIT(PIN_GSI)), "The state tells of a masked level");
 	vm_ioctl(vm, KVM_SET_IRQCHIP, &chip);
 	TEST_ASSERT(!take(VECTOR), "Setting what was got interrupts");
 
-	chip.chip.ioapic.irr |= BIT(IOAPIC_GSI);
+	chip.chip.ioapic.irr |= BIT(PIN_GSI);
 	vm_ioctl(vm, KVM_SET_IRQCHIP, &chip);
 	TEST_ASSERT(take(VECTOR) > 0, "It does not interrupt");
-	TEST_ASSERT(is_masked(IOAPIC_GSI) && is_pending(IOAPIC_GSI), "It is forgotten");
+	TEST_ASSERT(is_masked(PIN_GSI) && is_pending(PIN_GSI), "It is forgotten");
 
 	/* Nobody holds that pin up, and only this lowers it. */
-	chip.chip.ioapic.irr &= ~BIT(IOAPIC_GSI);
+	chip.chip.ioapic.irr &= ~BIT(PIN_GSI);
 	vm_ioctl(vm, KVM_SET_IRQCHIP, &chip);
 	take_irqs();
-	kvm_irq_line(vm, IOAPIC_GSI, 0);
-	kvm_irq_line(vm, IOAPIC_GSI, 1);
+	kvm_irq_line(vm, PIN_GSI, 0);
+	kvm_irq_line(vm, PIN_GSI, 1);
 	TEST_ASSERT(!take(VECTOR), "A masked gsi interrupts");
 
-	unmask(IOAPIC_GSI);
-	TEST_ASSERT(pin_is_high(IOAPIC_GSI) && take(VECTOR) > 0, "The level is not driven again");
-	kvm_irq_line(vm, IOAPIC_GSI, 0);
-	TEST_ASSERT(!pin_is_high(IOAPIC_GSI), "The level cannot be lowered any more");
+	unmask(PIN_GSI);
+	TEST_ASSERT(pin_is_high(PIN_GSI) && take(VECTOR) > 0, "The level is not driven again");
+	kvm_irq_line(vm, PIN_GSI, 0);
+	TEST_ASSERT(!pin_is_high(PIN_GSI), "The level cannot be lowered any more");
 }
 
 FACT(level_goes, "MASK-9 MASK-11 a level that goes while masked is not pending, nor raised")
 {
 	boot_with_pin(LEVEL);
-	mask(IOAPIC_GSI);
-	kvm_irq_line(vm, IOAPIC_GSI, 1);
-	TEST_ASSERT(is_pending(IOAPIC_GSI) && !pin_is_high(IOAPIC_GSI), "A level is not kept");
-	kvm_irq_line(vm, IOAPIC_GSI, 0);
-	TEST_ASSERT(!is_pending(IOAPIC_GSI), "A level that is gone is pending");
-	unmask(IOAPIC_GSI);
-	TEST_ASSERT(!pin_is_high(IOAPIC_GSI) && !take(VECTOR), "It interrupts");
+	mask(PIN_GSI);
+	kvm_irq_line(vm, PIN_GSI, 1);
+	TEST_ASSERT(is_pending(PIN_GSI) && !pin_is_high(PIN_GSI), "A level is not kept");
+	kvm_irq_line(vm, PIN_GSI, 0);
+	TEST_ASSERT(!is_pending(PIN_GSI), "A level that is gone is pending");
+	unmask(PIN_GSI);
+	TEST_ASSERT(!pin_is_high(PIN_GSI) && !take(VECTOR), "It interrupts");
 
 	/* A level from before. */
-	program_pin(IOAPIC_GSI, VECTOR, LEVEL | MASKED);
-	kvm_irq_line(vm, IOAPIC_GSI, 1);
-	mask(IOAPIC_GSI);
-	kvm_irq_line(vm, IOAPIC_GSI, 0);
-	program_pin(IOAPIC_GSI, VECTOR, LEVEL);
-	unmask(IOAPIC_GSI);
-	TEST_ASSERT(!pin_is_high(IOAPIC_GSI) && !take(VECTOR), "It interrupts");
+	program_pin(PIN_GSI, VECTOR, LEVEL | MASKED);
+	kvm_irq_line(vm, PIN_GSI, 1);
+	mask(PIN_GSI);
+	kvm_irq_line(vm, PIN_GSI, 0);
+	program_pin(PIN_GSI, VECTOR, LEVEL);
+	unmask(PIN_GSI);
+	TEST_ASSERT(!pin_is_high(PIN_GSI) && !take(VECTOR), "It interrupts");
 }
 
 FACT(trigger_mode, "MASK-9 MASK-11 an edge is kept or dropped by the trigger mode at unmask")
 {
 	boot_with_pin(EDGE);
-	mask(IOAPIC_GSI);
-	pulse_line(IOAPIC_GSI);
-	program_pin(IOAPIC_GSI, VECTOR, LEVEL);
-	TEST_ASSERT(!is_pending(IOAPIC_GSI), "An edge is pending on a level triggered pin");
-	unmask(IOAPIC_GSI);
+	mask(PIN_GSI);
+	pulse_line(PIN_GSI);
+	program_pin(PIN_GSI, VECTOR, LEVEL);
+	TEST_ASSERT(!is_pending(PIN_GSI), "An edge is pending on a level triggered pin");
+	unmask(PIN_GSI);
 	TEST_ASSERT_EQ(take(VECTOR), 0);
 
-	mask(IOAPIC_GSI);
-	pulse_line(IOAPIC_GSI);
-	program_pin(IOAPIC_GSI, VECTOR, EDGE);
-	TEST_ASSERT(is_pending(IOAPIC_GSI), "The edge is not pending");
-	unmask(IOAPIC_GSI);
+	mask(PIN_GSI);
+	pulse_line(PIN_GSI);
+	program_pin(PIN_GSI, VECTOR, EDGE);
+	TEST_ASSERT(is_pending(PIN_GSI), "The edge is not pending");
+	unmask(PIN_GSI);
 	TEST_ASSERT_EQ(take(VECTOR), 1);
 }
 
 FACT(high_edge, "MASK-9 a level that an edge triggered pin finds at unmask is one edge, not two")
 {
 	boot_with_pin(EDGE);
-	mask(IOAPIC_GSI);
-	kvm_irq_line(vm, IOAPIC_GSI, 1);
-	unmask(IOAPIC_GSI);
+	mask(PIN_GSI);
+	kvm_irq_line(vm, PIN_GSI, 1);
+	unmask(PIN_GSI);
 	TEST_ASSERT_EQ(take(VECTOR), 1);
 	TEST_ASSERT_EQ(take(VECTOR), 0);
 
 	/* It is up, and so this is no edge. */
-	kvm_irq_line(vm, IOAPIC_GSI, 1);
+	kvm_irq_line(vm, PIN_GSI, 1);
 	TEST_ASSERT_EQ(take(VECTOR), 0);
-	kvm_irq_line(vm, IOAPIC_GSI, 0);
-	kvm_irq_line(vm, IOAPIC_GSI, 1);
+	kvm_irq_line(vm, PIN_GSI, 0);
+	kvm_irq_line(vm, PIN_GSI, 1);
 	TEST_ASSERT_EQ(take(VECTOR), 1);
 }
 
@@ -141,7 +141,7 @@ FACT(route_to_pin, "MASK-10 what came for an MSI is a pulse of the pin that the 
 	fd = new_irqfd(MSI_GSI);
 	mask(MSI_GSI);
 	eventfd_signal(fd);
-	set_route(PIN_ROUTE(MSI_GSI, KVM_IRQCHIP_IOAPIC, IOAPIC_GSI));
+	set_route(PIN_ROUTE(MSI_GSI, KVM_IRQCHIP_IOAPIC, PIN_GSI));
 	unmask(MSI_GSI);
 	TEST_ASSERT(take(VECTOR) == 1 && !irqs_taken(OTHER_VECTOR), "Not by the new route");
 }
@@ -149,13 +149,13 @@ FACT(route_to_pin, "MASK-10 what came for an MSI is a pulse of the pin that the 
 FACT(level_to_msi, "MASK-10 MASK-11 a line that is up already and raised again is an MSI then")
 {
 	boot_with_pin(LEVEL | MASKED);
-	kvm_irq_line(vm, IOAPIC_GSI, 1);
-	mask(IOAPIC_GSI);
-	set_route(MSI_ROUTE(IOAPIC_GSI, OTHER_VECTOR));
-	TEST_ASSERT(!is_pending(IOAPIC_GSI), "A level is pending for an MSI");
-	kvm_irq_line(vm, IOAPIC_GSI, 1);
-	TEST_ASSERT(is_pending(IOAPIC_GSI), "It is not pending");
-	unmask(IOAPIC_GSI);
+	kvm_irq_line(vm, PIN_GSI, 1);
+	mask(PIN_GSI);
+	set_route(MSI_ROUTE(PIN_GSI, OTHER_VECTOR));
+	TEST_ASSERT(!is_pending(PIN_GSI), "A level is pending for an MSI");
+	kvm_irq_line(vm, PIN_GSI, 1);
+	TEST_ASSERT(is_pending(PIN_GSI), "It is not pending");
+	unmask(PIN_GSI);
 	TEST_ASSERT_EQ(take(OTHER_VECTOR), 1);
 }
 
@@ -163,94 +163,109 @@ FACT(level_to_msi, "MASK-10 MASK-11 a line that is up already and raised again i
 static void lose_pin(u32 trigger)
 {
 	boot_with_pin(trigger | MASKED);
-	kvm_irq_line(vm, IOAPIC_GSI, 1);
+	kvm_irq_line(vm, PIN_GSI, 1);
 	set_route(MSI_ROUTE(MSI_GSI, OTHER_VECTOR));
-	mask(IOAPIC_GSI);
-	TEST_ASSERT(!is_pending(IOAPIC_GSI), "Something is pending without a route");
+	mask(PIN_GSI);
+	TEST_ASSERT(!is_pending(PIN_GSI), "Something is pending without a route");
 }
 
 static void get_pin_back(void)
 {
-	set_route(PIN_ROUTE(IOAPIC_GSI, KVM_IRQCHIP_IOAPIC, IOAPIC_GSI));
+	set_route(PIN_ROUTE(PIN_GSI, KVM_IRQCHIP_IOAPIC, PIN_GSI));
 }
 
 FACT(route_comes_back, "MASK-9 a level from before the mask outlives that its pin had no route")
 {
 	lose_pin(LEVEL);
 	get_pin_back();
-	TEST_ASSERT(is_pending(IOAPIC_GSI), "The level is not pending");
-	unmask(IOAPIC_GSI);
-	TEST_ASSERT(pin_is_high(IOAPIC_GSI), "Nobody has lowered the pin");
-	program_pin(IOAPIC_GSI, VECTOR, LEVEL);
+	TEST_ASSERT(is_pending(PIN_GSI), "The level is not pending");
+	unmask(PIN_GSI);
+	TEST_ASSERT(pin_is_high(PIN_GSI), "Nobody has lowered the pin");
+	program_pin(PIN_GSI, VECTOR, LEVEL);
 	TEST_ASSERT(take(VECTOR) > 0, "It does not interrupt");
-	kvm_irq_line(vm, IOAPIC_GSI, 0);
-	TEST_ASSERT(!pin_is_high(IOAPIC_GSI), "The level cannot be lowered any more");
+	kvm_irq_line(vm, PIN_GSI, 0);
+	TEST_ASSERT(!pin_is_high(PIN_GSI), "The level cannot be lowered any more");
 }
 
 FACT(lowered_without_route, "MASK-9 a source that is low lowers the pin that comes back")
 {
 	lose_pin(LEVEL);
-	kvm_irq_line(vm, IOAPIC_GSI, 0);
+	kvm_irq_line(vm, PIN_GSI, 0);
 	get_pin_back();
-	TEST_ASSERT(!is_pending(IOAPIC_GSI), "A level that is gone is pending");
-	unmask(IOAPIC_GSI);
-	TEST_ASSERT(!pin_is_high(IOAPIC_GSI), "The level has come back");
-	program_pin(IOAPIC_GSI, VECTOR, LEVEL);
+	TEST_ASSERT(!is_pending(PIN_GSI), "A level that is gone is pending");
+	unmask(PIN_GSI);
+	TEST_ASSERT(!pin_is_high(PIN_GSI), "The level has come back");
+	program_pin(PIN_GSI, VECTOR, LEVEL);
 	TEST_ASSERT_EQ(take(VECTOR), 0);
 }
 
 static void pin_must_bring(int nr_edges)
 {
 	get_pin_back();
-	program_pin(IOAPIC_GSI, VECTOR, EDGE);
-	TEST_ASSERT(is_pending(IOAPIC_GSI) == nr_edges, "%d edges are to be pending", nr_edges);
-	unmask(IOAPIC_GSI);
+	program_pin(PIN_GSI, VECTOR, EDGE);
+	TEST_ASSERT(is_pending(PIN_GSI) == nr_edges, "%d edges are to be pending", nr_edges);
+	unmask(PIN_GSI);
 	TEST_ASSERT_EQ(take(VECTOR), nr_edges);
 }
 
 FACT(told_again, "MASK-9 of a pin that comes back a level that was up is no edge")
 {
 	lose_pin(EDGE);
-	kvm_irq_line(vm, IOAPIC_GSI, 1);
-	kvm_irq_line(vm, IOAPIC_GSI, 0);
+	kvm_irq_line(vm, PIN_GSI, 1);
+	kvm_irq_line(vm, PIN_GSI, 0);
 	pin_must_bring(0);
 
 	lose_pin(EDGE);
-	kvm_irq_line(vm, IOAPIC_GSI, 0);
-	kvm_irq_line(vm, IOAPIC_GSI, 1);
-	kvm_irq_line(vm, IOAPIC_GSI, 0);
+	kvm_irq_line(vm, PIN_GSI, 0);
+	kvm_irq_line(vm, PIN_GSI, 1);
+	kvm_irq_line(vm, PIN_GSI, 0);
 	pin_must_bring(1);
 }
 
 FACT(edge_by_msi, "MASK-10 an edge that came for an MSI is one of the pin that is its route then")
 {
 	boot_with_pin(EDGE | MASKED);
-	kvm_irq_line(vm, IOAPIC_GSI, 1);
-	set_route(MSI_ROUTE(IOAPIC_GSI, OTHER_VECTOR));
-	kvm_irq_line(vm, IOAPIC_GSI, 0);
-	mask(IOAPIC_GSI);
-	kvm_irq_line(vm, IOAPIC_GSI, 1);
-	kvm_irq_line(vm, IOAPIC_GSI, 0);
+	kvm_irq_line(vm, PIN_GSI, 1);
+	set_route(MSI_ROUTE(PIN_GSI, OTHER_VECTOR));
+	kvm_irq_line(vm, PIN_GSI, 0);
+	mask(PIN_GSI);
+	kvm_irq_line(vm, PIN_GSI, 1);
+	kvm_irq_line(vm, PIN_GSI, 0);
 	pin_must_bring(1);
+}
+
+static void share_pin(void)
+{
+	struct kvm_irq_routing_entry entries[] = {
+		PIN_ROUTE(PIN_GSI, KVM_IRQCHIP_IOAPIC, PIN_GSI),
+		PIN_ROUTE(MSI_GSI, KVM_IRQCHIP_IOAPIC, PIN_GSI),
+	};
+
+	set_routing(entries, ARRAY_SIZE(entries));
 }
 
 FACT(shared_pin, "MASK-9 an edge is no less pending for the level of another GSI on its pin")
 {
-	struct kvm_irq_routing_entry entries[] = {
-		PIN_ROUTE(IOAPIC_GSI, KVM_IRQCHIP_IOAPIC, IOAPIC_GSI),
-		PIN_ROUTE(MSI_GSI, KVM_IRQCHIP_IOAPIC, IOAPIC_GSI),
-	};
-
 	boot_with_pin(EDGE);
-	set_routing(entries, ARRAY_SIZE(entries));
-	mask(IOAPIC_GSI);
-	kvm_irq_line(vm, IOAPIC_GSI, 1);
-	kvm_irq_line(vm, IOAPIC_GSI, 0);
+	share_pin();
+	mask(PIN_GSI);
+	kvm_irq_line(vm, PIN_GSI, 1);
+	kvm_irq_line(vm, PIN_GSI, 0);
 	kvm_irq_line(vm, MSI_GSI, 1);
 	TEST_ASSERT_EQ(take(VECTOR), 1);
-	TEST_ASSERT(is_pending(IOAPIC_GSI), "The edge is not pending any more");
-	unmask(IOAPIC_GSI);
+	TEST_ASSERT(is_pending(PIN_GSI), "The edge is not pending any more");
+	unmask(PIN_GSI);
 	TEST_ASSERT_EQ(take(VECTOR), 1);
+}
+
+FACT(masked_again, "MASK-8 to mask a gsi again lowers nothing that another has raised since")
+{
+	boot_with_pin(LEVEL | MASKED);
+	share_pin();
+	mask(PIN_GSI);
+	kvm_irq_line(vm, MSI_GSI, 1);
+	mask(PIN_GSI);
+	TEST_ASSERT(pin_is_high(PIN_GSI), "The other's level is gone");
 }
 
 FACT(resample, "MASK-12 a resampled line is acknowledged, and raised again, across a mask")
@@ -258,29 +273,29 @@ FACT(resample, "MASK-12 a resampled line is acknowledged, and raised again, acro
 	int fd = eventfd_new(), resamplefd = eventfd_new();
 
 	boot_with_pin(LEVEL);
-	irqfd_assign_resample(vm, IOAPIC_GSI, fd, resamplefd);
+	irqfd_assign_resample(vm, PIN_GSI, fd, resamplefd);
 	eventfd_signal(fd);
 	wait_until(in_irr(vcpu, VECTOR));
-	mask(IOAPIC_GSI);
-	TEST_ASSERT(!pin_is_high(IOAPIC_GSI) && is_pending(IOAPIC_GSI), "The line is not kept");
+	mask(PIN_GSI);
+	TEST_ASSERT(!pin_is_high(PIN_GSI) && is_pending(PIN_GSI), "The line is not kept");
 	TEST_ASSERT_EQ(take(VECTOR), 1);
 	TEST_ASSERT_EQ(eventfd_take(resamplefd), 1);
-	TEST_ASSERT(!is_pending(IOAPIC_GSI), "The EOI has not lowered the line");
+	TEST_ASSERT(!is_pending(PIN_GSI), "The EOI has not lowered the line");
 
 	eventfd_signal(fd);
-	TEST_ASSERT(is_pending(IOAPIC_GSI) && !take(VECTOR), "Not kept");
+	TEST_ASSERT(is_pending(PIN_GSI) && !take(VECTOR), "Not kept");
 	TEST_ASSERT_EQ(eventfd_take(resamplefd), 0);
-	unmask(IOAPIC_GSI);
+	unmask(PIN_GSI);
 	TEST_ASSERT_EQ(take(VECTOR), 1);
 	TEST_ASSERT_EQ(eventfd_take(resamplefd), 1);
 	TEST_ASSERT_EQ(take(VECTOR), 0);
 
 	/* The irqfd goes, and its level with it. */
-	mask(IOAPIC_GSI);
+	mask(PIN_GSI);
 	eventfd_signal(fd);
-	irqfd_deassign(vm, IOAPIC_GSI, fd);
-	TEST_ASSERT(!is_pending(IOAPIC_GSI), "A level without an irqfd");
-	unmask(IOAPIC_GSI);
+	irqfd_deassign(vm, PIN_GSI, fd);
+	TEST_ASSERT(!is_pending(PIN_GSI), "A level without an irqfd");
+	unmask(PIN_GSI);
 	TEST_ASSERT_EQ(take(VECTOR), 0);
 }
 
@@ -289,16 +304,16 @@ FACT(two_sources, "MASK-8 each source of a line keeps its own level")
 	int fd = eventfd_new(), resamplefd = eventfd_new();
 
 	boot_with_pin(LEVEL | MASKED);
-	irqfd_assign_resample(vm, IOAPIC_GSI, fd, resamplefd);
-	kvm_irq_line(vm, IOAPIC_GSI, 1);
+	irqfd_assign_resample(vm, PIN_GSI, fd, resamplefd);
+	kvm_irq_line(vm, PIN_GSI, 1);
 	eventfd_signal(fd);
-	mask(IOAPIC_GSI);
-	kvm_irq_line(vm, IOAPIC_GSI, 0);
-	wait_until(is_pending(IOAPIC_GSI));
-	unmask(IOAPIC_GSI);
-	TEST_ASSERT(pin_is_high(IOAPIC_GSI), "One source has lowered the other's level");
-	irqfd_deassign(vm, IOAPIC_GSI, fd);
-	TEST_ASSERT(!pin_is_high(IOAPIC_GSI), "The other's level stays up");
+	mask(PIN_GSI);
+	kvm_irq_line(vm, PIN_GSI, 0);
+	wait_until(is_pending(PIN_GSI));
+	unmask(PIN_GSI);
+	TEST_ASSERT(pin_is_high(PIN_GSI), "One source has lowered the other's level");
+	irqfd_deassign(vm, PIN_GSI, fd);
+	TEST_ASSERT(!pin_is_high(PIN_GSI), "The other's level stays up");
 }
 
 FACT(two_sources_edge, "MASK-9 two sources that are high are one edge of a pin at unmask")
@@ -306,14 +321,14 @@ FACT(two_sources_edge, "MASK-9 two sources that are high are one edge of a pin a
 	int fd = eventfd_new();
 
 	boot_with_pin(EDGE | MASKED);
-	irqfd_assign_resample(vm, IOAPIC_GSI, fd, eventfd_new());
-	kvm_irq_line(vm, IOAPIC_GSI, 1);
+	irqfd_assign_resample(vm, PIN_GSI, fd, eventfd_new());
+	kvm_irq_line(vm, PIN_GSI, 1);
 	eventfd_signal(fd);
-	mask(IOAPIC_GSI);
-	program_pin(IOAPIC_GSI, VECTOR, EDGE);
-	unmask(IOAPIC_GSI);
+	mask(PIN_GSI);
+	program_pin(PIN_GSI, VECTOR, EDGE);
+	unmask(PIN_GSI);
 	TEST_ASSERT(in_irr(vcpu, VECTOR), "It does not interrupt");
-	TEST_ASSERT(!pin_is_high(IOAPIC_GSI), "A VM that is saved now would see another edge");
+	TEST_ASSERT(!pin_is_high(PIN_GSI), "A VM that is saved now would see another edge");
 }
 
 static void boot_with_pics(u32 elcr)
