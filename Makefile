@@ -43,11 +43,12 @@ help:
 #: ON=svm         an AMD machine, by QEMU; the root of this host is there, read-only
 #: ON=vmx         an Intel machine, by Bochs; files that CMD names by a path go along
 #: ON=svm-nrips   an AMD machine that reports the next RIP, by Bochs, likewise
+#: ON=arm64       an arm64 machine with a GICv3, by QEMU; for check, guest, kernel and tests
 #: KERNEL=ours    the kernel with the series; KERNEL=stock: without
 #: DIST=amd64     Debian's own kernel with our modules, on svm; or cloud-amd64, rt-amd64
 #: DEBUG=1        KASAN, lockdep, kmemleak and more, on svm; for check, guest and kernel
-#: ICOUNT=1       on svm: one CPU, and a nanosecond of guest time is an instruction
-#: CPUS=2|4       on svm: so many CPUs
+#: ICOUNT=1       on svm and arm64: one CPU, and a nanosecond of guest time is an instruction
+#: CPUS=2|4       on svm and arm64: so many CPUs
 #: TIMEOUT=600    seconds after which a guest counts as hung
 #: KVER=... KDIR=... release of the kernel to build modules for, and its headers
 #: KEEP=1 UNDO=1 ROUNDS=3  for live: leave ours in; only go back; how often it measures
@@ -91,7 +92,7 @@ run: setup
 	dev/run.sh
 
 check: setup
-	dev/check.sh $(if $(BASE)$(DEBUG)$(DIST),,all)
+	dev/check.sh $(if $(BASE)$(DEBUG)$(DIST)$(filter arm64,$(ON)),,all)
 
 clients: setup
 	dev/check.sh clients

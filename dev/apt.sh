@@ -29,6 +29,7 @@ write_apt() { # SUITE URI
 		Acquire::AllowInsecureRepositories "false";
 		Acquire::Languages "none";
 		Acquire::http::Timeout "30";
+		${apt_arch:+APT::Architecture "$apt_arch"; APT::Architectures { "$apt_arch"; };}
 		#clear APT::Update::Pre-Invoke;
 		#clear APT::Update::Post-Invoke;
 		#clear APT::Update::Post-Invoke-Success;
@@ -36,6 +37,7 @@ write_apt() { # SUITE URI
 }
 
 apt=$build/apt
+apt_arch=	# of the packages, if it is not the system's
 unpack() { # SUITE APT-COMMAND PACKAGE...
 	log=$logs/fetch.log
 	of=$1 get=$2

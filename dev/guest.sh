@@ -1,6 +1,6 @@
 #!/bin/sh
-# Run a command in a test guest. By environment: CMD, ON=svm|vmx|svm-nrips,
-# KERNEL=ours|stock, DEBUG=1, ICOUNT=1, CPUS=1|2|4 on svm, TIMEOUT=seconds, LOG=name of the
+# Run a command in a test guest. By environment: CMD, ON=svm|vmx|svm-nrips|arm64,
+# KERNEL=ours|stock, DEBUG=1, ICOUNT=1, CPUS=1|2|4 in QEMU, TIMEOUT=seconds, LOG=name of the
 # logs. Prints the command's output and exits with its status, or with 125 if the guest
 # failed.
 # guest.sh --check only looks at these variables, before a long build.
@@ -19,18 +19,27 @@ case $on in
 svm) limit=${TIMEOUT:-$([ "$kernel" = debug ] && echo 7200 || echo 600)} model= ;;
 vmx) limit=${TIMEOUT:-1200} model=corei7_skylake_x ;;
 svm-nrips) limit=${TIMEOUT:-1200} model=trinity_apu ;;
-*) fail "ON=$on is unknown, use ON=svm, ON=vmx or ON=svm-nrips" ;;
+arm64) limit=${TIMEOUT:-600} model= ;;
+*) fail "ON=$on is unknown, use ON=svm, ON=vmx, ON=svm-nrips or ON=arm64" ;;
 esac
 case $limit in
 *[!0-9]*) fail "TIMEOUT=$limit is not a number of seconds" ;;
 esac
-[ -z "${ICOUNT-}" ] || [ "$on" = svm ] || fail "ICOUNT=1 is for ON=svm; Bochs counts instructions by itself"
-case ${CPUS:-1}:$on in
-1:*|[24]:svm) ;;
-*) fail "CPUS=$CPUS is not for ON=$on: 2 and 4 are for svm, 1 for all" ;;
+case $on in
+svm|arm64) emulator=QEMU ;;
+*) emulator=Bochs ;;
+esac
+[ -z "${ICOUNT-}" ] || [ $emulator = QEMU ] || fail "ICOUNT=1 is for QEMU, and ON=$on is Bochs, which counts instructions by itself"
+case ${CPUS:-1}:$emulator in
+1:*|[24]:QEMU) ;;
+*) fail "CPUS=$CPUS is not for ON=$on: 2 and 4 are for svm and arm64, 1 for all" ;;
 esac
 [ "$kernel" != debug ] || [ "$on" = svm ] || fail "DEBUG=1 goes with ON=svm only"
 [ "${1-}" != --check ] || exit 0
+case $arch in
+x86) console=ttyS0 tty=/dev/ttyS1 ;;
+arm64) console=ttyAMA0 tty=/dev/hvc0 ;;
+esac
 [ -f "$img/bzImage-$kernel" ] && [ -f "$img/initrd-$kernel.gz" ] ||
 	fail "the $kernel kernel is not built, run make kernel KERNEL=$kernel"
 
@@ -57,6 +66,7 @@ pack_files() {
 	mkdir -p "$root/tests"
 	cat > "$root/guest.conf" <<-END
 		on=$on
+		tty=$tty
 		release=$(cat "$img/release-$kernel")
 		cwd='$PWD'
 		path=$PATH:/usr/sbin:/sbin
@@ -81,7 +91,7 @@ pack_files() {
 			mkdir -p "$root${path%/*}" && cp "$path" "$root$path" || fail "cannot pack $path"
 		done
 		set +f
-		for test in "$tests"/*; do
+		[ $emulator = QEMU ] || for test in "$tests"/*; do
 			grep -rqwF "${test##*/}" "$root" || continue
 			cp "$test" "$root/tests/" || fail "cannot pack $test"
 		done
@@ -93,28 +103,31 @@ pack_files() {
 	(cd "$root" && find . | cpio -o -H newc -R 0:0 --quiet | gzip -1n) > "$run/files.gz" &&
 		cat "$img/initrd-$kernel.gz" "$run/files.gz" > "$run/initrd" ||
 		fail "cannot write to $build"
-	if [ "$on" = svm ]; then
+	if [ $emulator = QEMU ]; then
 		cat "$img"/tests.gz >> "$run/initrd" || fail "no tests are built, run make tests"
 	fi
 	exec 9>&-
 }
 
-args="nokaslr panic=-1 printk.time=1 printk.devkmsg=on console=ttyS0,115200"
+args="nokaslr panic=-1 printk.time=1 printk.devkmsg=on console=$console,115200"
 
-start_svm() {
+start_qemu() {
 	if [ -n "${ICOUNT-}" ]; then
-		accel='-accel tcg -icount shift=0,sleep=off -seed 1 -smp 1'
+		set -- -accel tcg -icount shift=0,sleep=off -seed 1 -smp 1
 	else
-		accel="-accel tcg,thread=multi -smp ${CPUS:-1}"
+		set -- -accel tcg,thread=multi -smp "${CPUS:-1}"
 	fi
-	# shellcheck disable=SC2086
-	timeout -k 5 "$limit" "$qemu" $accel -cpu max,+svm -m 4G \
-		-nodefaults -display none -monitor none -no-reboot \
-		-d cpu_reset -D "$run/resets" \
-		-serial file:"$run/console" -serial file:"$run/output" \
-		-fsdev local,id=host,path=/,security_model=none,readonly=on,multidevs=remap \
-		-device virtio-9p-pci,fsdev=host,mount_tag=host \
-		-kernel "$run/bzImage" -initrd "$run/initrd" -append "$args" \
+	case $on in
+	svm)	set -- "$@" -cpu max,+svm -m 4G -d cpu_reset -D "$run/resets" -serial file:"$run/output" \
+			-fsdev local,id=host,path=/,security_model=none,readonly=on,multidevs=remap \
+			-device virtio-9p-pci,fsdev=host,mount_tag=host ;;
+	arm64)	set -- "$@" -M virt,virtualization=on,gic-version=3,dtb-randomness=off \
+			-cpu max,pauth-impdef=on,sve=off,lpa2=off -m 2G \
+			-chardev file,id=output,path="$run/output" -device virtio-serial-pci \
+			-device virtconsole,chardev=output ;;
+	esac
+	timeout -k 5 "$limit" "$qemu" -nodefaults -display none -monitor none -no-reboot \
+		-serial file:"$run/console" "$@" -kernel "$run/bzImage" -initrd "$run/initrd" -append "$args" \
 		</dev/null >"$run/machine" 2>&1 7>&- 8>&- &
 }
 
@@ -138,7 +151,10 @@ start_bochs() {
 		</dev/null >"$run/machine" 2>&1 7>&- 8>&- &
 }
 
-[ "$on" != svm ] || qemu=$("$top/dev/qemu.sh") || fail "there is no QEMU"
+case $on in
+svm) qemu=$("$top/dev/qemu.sh") || fail "there is no QEMU" ;;
+arm64) qemu=qemu-system-aarch64 ;;
+esac
 # Both machines write to FIFOs: Bochs buffers what it writes to a file.
 pack_files
 mkfifo "$run/console" "$run/output" || fail "cannot write to $build"
@@ -150,10 +166,7 @@ cat "$run/console" > "$klog" 7>&- 8>&- &
 tee "$logs/$log.out" < "$run/output" 7>&- 8>&- &
 started=$(date +%s)
 machine=runs
-case $on in
-svm) start_svm ;;
-*) start_bochs ;;
-esac
+if [ $emulator = QEMU ]; then start_qemu; else start_bochs; fi
 
 # The processor time of the machine, in hundredths of a second. An idle guest takes some 80 a
 # minute here, less on faster machines; one that has lost its timer none.

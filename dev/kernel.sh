@@ -15,7 +15,7 @@ tree=$(tree_of "$kernel")
 "$top/dev/tree.sh" "$kernel" || exit 1
 
 config=$build/$kernel.config
-set -- x86 "$base"
+set -- "$arch" "$base"
 [ "$kernel" != debug ] || set -- "$@" debug
 for c; do cat "$top/dev/config/$c.config"; done > "$config" || die "cannot write to $build"
 configure() {
@@ -38,7 +38,7 @@ doorbell=$build/doorbell-$kernel
 
 compile() {
 	log=$logs/build-$kernel.log
-	kmake "$tree" "$kernel" bzImage modules >"$log" 2>&1 || {
+	kmake "$tree" "$kernel" "${image##*/}" modules >"$log" 2>&1 || {
 		grep -E 'error|warning|Error|undefined' "$log" | head -n 20 >&2
 		die "the $kernel kernel does not build, see $log"
 	}
@@ -59,16 +59,17 @@ compile_doorbell() {
 }
 
 pack() {
+	[ "$arch" = x86 ] || "$top/dev/fetch.sh" busybox || exit 1
 	root=$build/root.$kernel
 	rm -rf "$root"
 	mkdir -p "$root/bin" "$root/tests/mod" || die "cannot write to $build"
-	for m in virt/lib/irqbypass.ko arch/x86/kvm/kvm.ko arch/x86/kvm/kvm-amd.ko arch/x86/kvm/kvm-intel.ko; do
+	for m in $kvm_modules; do
 		cp "$tree/$m" "$root/tests/mod/" || die "the $kernel kernel has no module $m"
 	done
 	for m in $test_modules; do
 		cp "$doorbell/$m.ko" "$root/tests/mod/" || die "the $kernel kernel has no module $m"
 	done
-	install_guest "$kernel" "$root" "$tree/arch/x86/boot/bzImage" "$tree/include/config/kernel.release"
+	install_guest "$kernel" "$root" "$tree/$image" "$tree/include/config/kernel.release"
 }
 
 configure

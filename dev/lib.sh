@@ -19,7 +19,7 @@ case $base in
 6.12)
 	selftests_arch=x86_64
 	selftests_list=Makefile
-	place_files=
+	place_files='s,^\(tools/testing/selftests/kvm/include/\)arm64/,\1aarch64/,'
 	test_modules='doorbell irte'
 	extra_tests=
 	msi_tests=
@@ -44,7 +44,24 @@ esac
 BASE=$base
 export BASE
 
+# The architecture is that of the machine. All that is made for another than x86 lies in a
+# directory of its own: trees, objects, images, logs.
+case ${ON-} in
+arm64)
+	arch=arm64 cross=aarch64-linux-gnu- debian_arch=arm64
+	karch=arm64 image=arch/arm64/boot/Image
+	kvm_modules=	# KVM is built in
+	test_modules=doorbell
+	[ "$base" = 6.12 ] && selftests_arch=aarch64 || selftests_arch=arm64
+	;;
+*)
+	arch=x86 cross='' debian_arch=amd64
+	karch=x86_64 image=arch/x86/boot/bzImage
+	kvm_modules='virt/lib/irqbypass.ko arch/x86/kvm/kvm.ko arch/x86/kvm/kvm-amd.ko arch/x86/kvm/kvm-intel.ko'
+	;;
+esac
 build=$top/build/$base
+[ "$arch" = x86 ] || build=$build/$arch
 stock=$build/stock	# the pristine source, configured and built in place
 linux=$build/linux	# the same with our series
 debug=$build/debug	# and once more, built with dev/config/debug.config
@@ -83,10 +100,10 @@ mkdir -p "$build" "$img" "$logs" || die "cannot write to $build"
 
 # Two makes at once must not build in one tree. The lock is inherited by what we start.
 lock() {
-	[ "${KVM_BUILD_LOCKED-}" = "$base" ] && return
+	[ "${KVM_BUILD_LOCKED-}" = "$build" ] && return
 	exec 9>"$build/.lock" || die "cannot write to $build"
 	flock -n 9 || { say "waiting for another make in $build"; flock 9; }
-	KVM_BUILD_LOCKED=$base
+	KVM_BUILD_LOCKED=$build
 	export KVM_BUILD_LOCKED
 }
 
@@ -95,12 +112,14 @@ lock_images() { exec 9>"$img/.lock" && flock 9; }
 
 install_new() { cmp -s "$1" "$2" || { cp "$1" "$2.new" && mv "$2.new" "$2"; } || die "cannot write $2"; }
 
+busybox() { if [ "$arch" = x86 ]; then echo /bin/busybox; else echo "$build/busybox"; fi; }
+
 # install_guest NAME ROOT IMAGE RELEASE: that kernel, and ROOT with what starts a guest as
 # its initrd, are what guests take by that name. ROOT goes.
 install_guest() {
 	root=$2
-	cp /bin/busybox "$root/tests/busybox" && ln -s ../tests/busybox "$root/bin/busybox" &&
-		ln -s busybox "$root/bin/sh" || die "no /bin/busybox; install busybox-static"
+	cp "$(busybox)" "$root/tests/busybox" && ln -s ../tests/busybox "$root/bin/busybox" &&
+		ln -s busybox "$root/bin/sh" || die "no busybox; install busybox-static"
 	cp "$top/dev/guest/init" "$root/init" && cp "$top/dev/guest/kvm_modules" "$root/tests/" || die "cannot write to $build"
 	chmod 755 "$root/init" "$root/tests/kvm_modules"
 	find "$root" -exec touch -h -d @0 {} +
@@ -243,17 +262,21 @@ tree_of() {
 kmake() {
 	tree_=$1 kernel_=$2
 	shift 2
-	make -s -C "$tree_" -j"$(nproc)" ARCH=x86_64 LOCALVERSION="-$kernel_" \
+	make -s -C "$tree_" -j"$(nproc)" ARCH=$karch CROSS_COMPILE=$cross LOCALVERSION="-$kernel_" \
 		KBUILD_BUILD_TIMESTAMP='2024-01-01 00:00:00 +0000' KBUILD_BUILD_VERSION=1 \
 		KBUILD_BUILD_USER=kvm KBUILD_BUILD_HOST=localhost "$@"
 }
 
-# Names as in tools/testing/selftests/kvm, without .c; not those for other bases.
+# Names as in tools/testing/selftests/kvm, without .c; not those for other bases. All are for
+# x86; for others only those that build/BASE/ARCH/linux lists.
 our_programs() {
+	[ "$arch" = x86 ] || sed -n "s/^TEST_GEN_PROGS\(_EXTENDED\)\{0,1\}_$selftests_arch += //p" \
+		"$linux/tools/testing/selftests/kvm/$selftests_list" > "$build/listed.$$"
 	added_elsewhere | sed 's,^,./,' > "$build/elsewhere.$$"
 	(cd "$top" && find ./tools/testing/selftests/kvm -name '*_test.c' 2>/dev/null) |
-		grep -vxF -f "$build/elsewhere.$$" | sed 's,^\./tools/testing/selftests/kvm/,,; s,\.c$,,' | sort
-	rm -f "$build/elsewhere.$$"
+		grep -vxF -f "$build/elsewhere.$$" | sed 's,^\./tools/testing/selftests/kvm/,,; s,\.c$,,' | sort |
+		if [ "$arch" = x86 ]; then cat; else grep -xF -f "$build/listed.$$"; fi
+	rm -f "$build/elsewhere.$$" "$build/listed.$$"
 }
 
 # Those that pass or fail, and do not measure.
@@ -265,10 +288,15 @@ xen_evtchn_page_test'
 
 # Tests of stock that go through the code this series replaces.
 stock_tests="coalesced_io_test set_memory_region_test kvm_create_max_vcpus $extra_tests"
-for t in userspace_io_test xen_shinfo_test hyperv_clock hyperv_cpuid hyperv_evmcs \
-	hyperv_extended_hypercalls hyperv_features hyperv_ipi hyperv_svm_test hyperv_tlb_flush; do
-	stock_tests="$stock_tests $selftests_arch/$t"
-done
+case $arch in
+x86)	theirs='userspace_io_test xen_shinfo_test hyperv_clock hyperv_cpuid hyperv_evmcs
+	hyperv_extended_hypercalls hyperv_features hyperv_ipi hyperv_svm_test hyperv_tlb_flush' ;;
+arm64)	theirs='vgic_irq vgic_lpi_stress' ;;
+esac
+for t in $theirs; do stock_tests="$stock_tests $selftests_arch/$t"; done
+
+# Lines FILE|ON|TEST|FACT|SED of this base, see dev/mutations.
+mutations() { sed "/^#/d; /^\$/d; s/^$base://; /^[0-9.]*:/d" "$top/dev/mutations" | grep -F -- "$1"; } # TEXT
 
 # copy_built FROM TO: a tree with its objects. Were the tools built anew, all of them would be.
 copy_built() {

@@ -13,11 +13,12 @@ if [ "${1-}" = --build ]; then
 	shift
 	command -v dpkg-query >/dev/null || exit 0
 else
-	packages="$packages
-qemu-system-x86 busybox-static
-bochs bochs-term bochsbios vgabios grub-common grub-pc-bin xorriso mtools
-sparse shellcheck codespell
-"
+	packages="$packages sparse shellcheck codespell"
+	case $arch in
+	x86)	packages="$packages qemu-system-x86 busybox-static
+bochs bochs-term bochsbios vgabios grub-common grub-pc-bin xorriso mtools" ;;
+	arm64)	packages="$packages qemu-system-arm gcc-aarch64-linux-gnu libc6-dev-arm64-cross" ;;
+	esac
 fi
 
 # A kernel source of the user's own replaces Debian's; fetch.sh gets that of other bases.

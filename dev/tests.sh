@@ -23,8 +23,9 @@ done
 mkdir -p "$obj" "$tests" || die "cannot write to $build"
 [ -d "$linux/usr/include/linux" ] || say "building the selftests"
 {
-	make -s -C "$linux" ARCH=x86_64 headers &&
+	make -s -C "$linux" ARCH=$karch headers &&
 	make -s -k -j"$(nproc)" -C "$linux/$kvm" OUTPUT="$obj" USERLDFLAGS=-static \
+		${cross:+ARCH=$karch CROSS_COMPILE=$cross} \
 		"TEST_GEN_PROGS_$selftests_arch=$progs" "TEST_GEN_PROGS_EXTENDED_$selftests_arch=" \
 		"TEST_PROGS_$selftests_arch=" \
 		TEST_GEN_MODS_DIR=
@@ -37,7 +38,7 @@ for t in $progs; do
 	to=$tests/${t##*/}
 	[ -f "$obj/$t" ] || continue
 	newer "$obj/$t" "$to" || continue
-	strip -o "$to.new" "$obj/$t" && mv "$to.new" "$to" || die "cannot write to $tests"
+	"${cross}strip" -o "$to.new" "$obj/$t" && mv "$to.new" "$to" || die "cannot write to $tests"
 	changed=1
 done
 names=" $(echo "$progs" | sed 's,[^ ]*/,,g') "

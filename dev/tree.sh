@@ -31,7 +31,7 @@ Documentation/virt/kvm tools/testing/selftests/kvm MAINTAINERS'
 find_source() {
 	src=${LINUX_SRC:-/usr/src/linux-source-$base.tar.xz}
 	if [ -z "${LINUX_SRC-}" ] && [ ! -e "$src" ] && [ "$base" != 6.12 ]; then
-		src=$build/linux-source-$base.tar.xz
+		src=$top/build/$base/linux-source-$base.tar.xz
 		[ -e "$src" ] || "$top/dev/fetch.sh" || exit
 	fi
 	[ -e "$src" ] || die "no kernel source at $src; install linux-source-$base or set LINUX_SRC=<tar file or directory>"
