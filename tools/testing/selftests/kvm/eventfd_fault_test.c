@@ -133,7 +133,7 @@ static int assign_plain(void)
 
 static int assign_resample(void)
 {
-	return __irqfd_assign_resample(vm, IOAPIC_GSI, trigger, resamplefd);
+	return __irqfd_assign_resample(vm, PIN_GSI, trigger, resamplefd);
 }
 
 static int deassign_plain(void)
@@ -143,7 +143,7 @@ static int deassign_plain(void)
 
 static int deassign_resample(void)
 {
-	return __irqfd_ioctl(vm, IOAPIC_GSI, trigger, KVM_IRQFD_FLAG_DEASSIGN);
+	return __irqfd_ioctl(vm, PIN_GSI, trigger, KVM_IRQFD_FLAG_DEASSIGN);
 }
 
 /* An irqfd would take the count. */
@@ -156,15 +156,14 @@ static void trigger_is_free(void)
 static void trigger_is_free_and_no_resampler(void)
 {
 	trigger_is_free();
-	pulse_line(IOAPIC_GSI);
-	take_irqs();
+	interrupt_by_line(PIN_GSI, VECTOR);
 	TEST_ASSERT_EQ(eventfd_take(resamplefd), 0);
 }
 
 static void boot_with_eventfds(void)
 {
 	boot();
-	program_pin(IOAPIC_GSI, VECTOR, EDGE);
+	program_pin(PIN_GSI, VECTOR, ACKED);
 	trigger = eventfd_new();
 	resamplefd = eventfd_new();
 	open_fail_nth();
@@ -190,6 +189,7 @@ FACT(irqfd_goes, "IRQFD-25 deassign of an irqfd never fails, however short memor
 	must_not_fail(assign_resample, deassign_resample);
 }
 
+#ifdef __x86_64__
 /*
  * Masks.  What the first one of a VM brings is too large for the slab.
  */
@@ -242,6 +242,7 @@ FACT(mask, "MASK-2 KVM_PENDING_IRQS fails cleanly at each allocation, and KVM_UN
 	must_fail_cleanly(get_masked, nothing_masked, undo_nothing);
 	must_not_fail(set_masked, unmask);
 }
+#endif
 
 /*
  * Routes: on failure the old table stays.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What an operation on irqfds and ioeventfds costs, in ticks of the TSC: cycles
+ * What an operation on irqfds and ioeventfds costs, on x86 in ticks of the TSC: cycles
  * on hardware, instructions on an emulator that counts them; or in nanoseconds.
  * Some also in grace periods that somebody waits for.
  *
@@ -45,18 +45,19 @@ struct operation {
 /*
  * The guest does it nr times, then says that it is done.
  */
+static void guest_nothing(u64 nr, u64 unused1, u64 unused2)
+{
+	while (nr--)
+		asm volatile("" : : : "memory");
+}
+
+#ifdef __x86_64__
 static void guest_cpuid(u64 nr, u64 unused1, u64 unused2)
 {
 	u32 eax, ebx, ecx, edx;
 
 	while (nr--)
 		__cpuid(0, 0, &eax, &ebx, &ecx, &edx);
-}
-
-static void guest_nothing(u64 nr, u64 unused1, u64 unused2)
-{
-	while (nr--)
-		asm volatile("" : : : "memory");
 }
 
 /* An IPI to an APIC that is not there goes nowhere, in the exit fastpath. */
@@ -94,15 +95,55 @@ static void guest_loop_back(u64 nr, u64 unused1, u64 unused2)
 	}
 	asm volatile("cli" : : : "memory");
 }
+#else
+/* Which version of PSCI there is, for an exit that does next to nothing. */
+static void guest_psci(u64 nr, u64 unused1, u64 unused2)
+{
+	struct arm_smccc_res res;
+
+	while (nr--)
+		smccc_hvc(PSCI_0_2_FN_PSCI_VERSION, 0, 0, 0, 0, 0, 0, 0, &res);
+}
+
+static void guest_gic(u64 nr, u64 unused1, u64 unused2)
+{
+	while (nr--)
+		WRITE_ONCE(*(u32 *)(GICD_BASE_GPA + GICD_ICENABLER + 4), 0);
+}
+
+static void guest_loop_back(u64 nr, u64 unused1, u64 unused2)
+{
+	int wanted = guest_irqs[VECTOR];
+
+	local_irq_enable();
+	while (nr--) {
+		guest_store(MMIO_GPA, 4, 0);
+		wanted++;
+		while (READ_ONCE(guest_irqs[VECTOR]) < wanted)
+			cpu_relax();
+	}
+	local_irq_disable();
+}
+#endif
 
 static const struct operation operations[] = {
 	{ "nothing, no exit",				guest_nothing },
+#ifdef __x86_64__
 	{ "IPI to nobody, an exit in the fastpath",	guest_ipi },
 	{ "CPUID, an exit that does next to nothing",	guest_cpuid },
 	{ "PIO write, PIC",				guest_pic },
 	{ "MMIO write, IOAPIC",				guest_ioapic },
 	{ "PIO write, exit to userspace and back",	guest_pio,  &pio,  NO_DOORBELL },
+#else
+	{ "PSCI, an exit that does next to nothing",	guest_psci },
+	{ "MMIO write, GIC",				guest_gic },
+	{ "MMIO write, ioeventfd in an epoll set",	guest_mmio, &mmio, 4, .waiter = EPOLL },
+	{ "MMIO write, ioeventfd and a waiter in the kernel", guest_mmio, &mmio, 4, .waiter = KERNEL },
+	{ "MMIO write, ioeventfd that is an irqfd",	guest_mmio, &mmio, 4, .waiter = IRQFD },
+	{ "MMIO write, the same until it is handled", guest_loop_back, &mmio, 4, .waiter = IRQFD },
+#endif
 	{ "MMIO write, exit to userspace and back",	guest_mmio, &mmio, NO_DOORBELL },
+#ifdef __x86_64__
 	{ "PIO write, ioeventfd",			guest_pio,  &pio,  4 },
 	{ "PIO write, ioeventfd, 1000 elsewhere",	guest_pio,  &pio,  4, false, 0, MANY },
 	{ "PIO write, ioeventfd, 10000 elsewhere",	guest_pio,  &pio,  4, false, 0, VERY_MANY },
@@ -115,6 +156,7 @@ static const struct operation operations[] = {
 	{ "PIO write, datamatch, 100 at the port",	guest_pio,  &pio,  4, true, 100 },
 	{ "PIO write, datamatch, 1000 at the port",	guest_pio,  &pio,  4, true, MANY },
 	{ "PIO write, datamatch, 10000 at the port",	guest_pio,  &pio,  4, true, VERY_MANY },
+#endif
 	{ "MMIO write, ioeventfd of length 4",		guest_mmio, &mmio, 4 },
 	{ "MMIO write, length 4, 1000 elsewhere",	guest_mmio, &mmio, 4, false, 0, MANY },
 	{ "MMIO write, length 4, 10000 elsewhere",	guest_mmio, &mmio, 4, false, 0, VERY_MANY },
@@ -126,24 +168,28 @@ static const struct operation operations[] = {
 };
 
 /*
- * A VM as VMMs make them: irqchip and PIT, some memslots, and a coalesced zone below
+ * A VM as VMMs make them: irqchip, on x86 with a PIT, some memslots, and a coalesced zone below
  * the doorbell and one above.
  */
 static void boot_vmm_guest(void)
 {
-	static const u64 zones[] = { MMIO_GPA - PAGE_SIZE, MMIO_GPA + PAGE_SIZE };
-	struct kvm_pit_config pit = {};
+	const u64 zones[] = { MMIO_GPA - PAGE_SIZE, MMIO_GPA + PAGE_SIZE };
 	int i;
+#ifdef __x86_64__
+	struct kvm_pit_config pit = {};
 
 	vm = vm_create(1);
 	vm_ioctl(vm, KVM_CREATE_PIT2, &pit);
 	vcpu = vm_vcpu_add(vm, 0, guest_main);
-	virt_map(vm, MMIO_GPA, MMIO_GPA, MMIO_PAGES);
 	virt_pg_map(vm, IOAPIC_GPA, IOAPIC_GPA);
 	install_irq_handlers();
+#else
+	boot();
+#endif
+	virt_map(vm, MMIO_GPA, MMIO_GPA, MMIO_PAGES);
 	for (i = 0; i < 3; i++)
 		vm_userspace_mem_region_add(vm, VM_MEM_SRC_ANONYMOUS,
-					    0x100000000ull + i * 0x100000, 10 + i, 16, 0);
+					    0x100000000ull + i * 0x100000, 20 + i, 16, 0);
 	for (i = 0; i < ARRAY_SIZE(zones); i++) {
 		struct kvm_coalesced_mmio_zone zone = { .addr = zones[i], .size = 16 };
 
@@ -184,7 +230,9 @@ static void add_waiter(const struct operation *op, int fd)
 			    "There is no SCHED_FIFO, errno: %i", errno);
 		break;
 	case IRQFD:
+#ifdef __x86_64__
 		enable_apic(vcpu, 1);
+#endif
 		set_route(MSI_ROUTE(MSI_GSI, VECTOR));
 		irqfd_assign(vm, MSI_GSI, fd);
 		break;
@@ -248,23 +296,32 @@ struct signal {
 
 static const struct signal signals[] = {
 	{ "write() to an eventfd",			-1 },
+#ifdef __x86_64__
 	{ "signal until the IRR, MSI",			MSI_GSI },
 	{ "signal until the IRR, MSI, another masked",	MSI_GSI, .has_masks = true },
-	{ "signal until the IRR, IOAPIC pin",		IOAPIC_GSI },
+	{ "signal until the IRR, IOAPIC pin",		PIN_GSI },
 	{ "signal until the IRR, PIC and IOAPIC pin",	PIC_GSI },
-	{ "signal until the IRR, resampled pin",	IOAPIC_GSI, true },
+	{ "signal until the IRR, resampled pin",	PIN_GSI, true },
 	{ "signal until it is handled, MSI",		MSI_GSI, .is_handled = true },
-	{ "signal until it is handled, IOAPIC pin",	IOAPIC_GSI, .is_handled = true },
-	{ "signal until it is handled, resampled pin",	IOAPIC_GSI, true, .is_handled = true },
+	{ "signal until it is handled, IOAPIC pin",	PIN_GSI, .is_handled = true },
+#else
+	{ "signal until it is handled, LPI",		MSI_GSI, .is_handled = true },
+	{ "signal until it is handled, SPI",		PIN_GSI, .is_handled = true },
+#endif
+	{ "signal until it is handled, resampled pin",	PIN_GSI, true, .is_handled = true },
 };
 
 static void set_up_routes(void)
 {
 	struct kvm_irq_routing_entry entries[] = {
 		MSI_ROUTE(MSI_GSI, VECTOR),
-		PIN_ROUTE(IOAPIC_GSI, KVM_IRQCHIP_IOAPIC, IOAPIC_GSI),
+#ifdef __x86_64__
+		PIN_ROUTE(PIN_GSI, KVM_IRQCHIP_IOAPIC, PIN_GSI),
 		PIN_ROUTE(PIC_GSI, KVM_IRQCHIP_IOAPIC, PIC_GSI),
 		PIN_ROUTE(PIC_GSI, KVM_IRQCHIP_PIC_MASTER, PIC_GSI),
+#else
+		PIN_ROUTE(PIN_GSI, 0, PIN_GSI),
+#endif
 	};
 
 	set_routing(entries, ARRAY_SIZE(entries));
@@ -349,7 +406,7 @@ static double measure_kernel_signal(const struct signal *signal)
 static const struct signal kernel_signals[] = {
 	{ "eventfd_signal()",				-1 },
 	{ "eventfd_signal() of an irqfd, MSI",		MSI_GSI },
-	{ "eventfd_signal() of a pin, less work items",	IOAPIC_GSI },
+	{ "eventfd_signal() of a pin, less work items",	PIN_GSI },
 };
 
 /*
@@ -569,7 +626,7 @@ static void boot_with_pins(int nr)
 	}
 }
 
-/* A level interrupt, from its signal to its EOI, among nr resampled pins. */
+/* A level interrupt, from its signal to its EOI, among nr resampled pins.  SPIs come at once. */
 static double eoi_life(int nr)
 {
 	int i, rounds = 20;
@@ -579,7 +636,7 @@ static double eoi_life(int nr)
 	start = now();
 	for (i = 0; i < rounds; i++) {
 		eventfd_signal(fds[0]);
-		while (!in_irr(vcpu, VECTOR))
+		while (ON_X86 && !in_irr(vcpu, VECTOR))
 			;
 		take_irqs();
 		TEST_ASSERT_EQ(eventfd_take(resamplefds[0]), 1);
@@ -587,6 +644,7 @@ static double eoi_life(int nr)
 	return (double)(now() - start) / rounds;
 }
 
+#ifdef __x86_64__
 /* Likewise of a pin that is not resampled. */
 static double other_eoi_life(int nr)
 {
@@ -596,8 +654,7 @@ static double other_eoi_life(int nr)
 	boot_with_pins(nr);
 	start = now();
 	for (i = 0; i < rounds; i++) {
-		kvm_irq_line(vm, pin, 1);
-		kvm_irq_line(vm, pin, 0);
+		pulse_line(pin);
 		take_irqs();
 		TEST_ASSERT_EQ(irqs_taken(VECTOR + pin), i + 1);
 	}
@@ -723,6 +780,7 @@ static double mask_signalled_life(int nr)
 {
 	return measure_masks(mask_and_unmask, nr, true);
 }
+#endif
 
 static const struct life lives[] = {
 	{ "ioeventfd, assign and deassign",		ioeventfd_life, 10 },
@@ -754,17 +812,20 @@ static const struct life lives[] = {
 	{ "end of a VM with 10000 ioeventfds",		vm_with_ioeventfds_life, VERY_MANY },
 	{ "resampled interrupt to its EOI, 1 pin",	eoi_life, 1 },
 	{ "resampled interrupt to its EOI, 24 pins",	eoi_life, NR_RESAMPLED },
+#ifdef __x86_64__
 	{ "other interrupt to its EOI, none resampled",	other_eoi_life, 0 },
 	{ "other interrupt to its EOI, 1 pin resampled", other_eoi_life, 1 },
 	{ "other interrupt to its EOI, 23 resampled",	other_eoi_life, NR_RESAMPLED - 1 },
 	{ "pin programmed, none resampled",		scan_life, 0 },
 	{ "pin programmed, 1 pin resampled",		scan_life, 1 },
 	{ "pin programmed, 23 pins resampled",		scan_life, NR_RESAMPLED - 1 },
+#endif
 	{ "grace periods: ioeventfd, assign and deassign", ioeventfd_life, 10, .gps = true },
 	{ "grace periods: irqfd, assign and deassign",	irqfd_life, 10, .gps = true },
 	{ "grace periods: 1000 new routes, 1000 irqfds", routing_life, MANY, .gps = true },
 	{ "grace periods: end of a VM without irqfds",	vm_life, 0, .gps = true },
 	{ "grace periods: end of a VM with 1000 irqfds", vm_life, MANY, .gps = true },
+#ifdef __x86_64__
 	{ "mask by irqfd and back, 1 vector",		reassign_life, 1 },
 	{ "mask by irqfd and back, each of 64",		reassign_life, NR_SIGNALLED },
 	{ "mask by irqfd and back, each of 2048",	reassign_life, NR_VECTORS },
@@ -775,6 +836,7 @@ static const struct life lives[] = {
 	{ "mask by gsi and back, each of 2048",		mask_life, NR_VECTORS },
 	{ "by gsi with an interrupt, 1 vector",		mask_signalled_life, 1 },
 	{ "by gsi with an interrupt, each of 64",	mask_signalled_life, NR_SIGNALLED },
+#endif
 };
 
 static void help(const char *name, int status)

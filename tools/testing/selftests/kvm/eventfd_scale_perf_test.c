@@ -113,7 +113,7 @@ static int __new_vm(void)
 	return fd;
 }
 
-static void create_irqchip(int fd)
+static void add_irqchip(int fd)
 {
 	TEST_ASSERT(!ioctl(fd, KVM_CREATE_IRQCHIP, NULL),
 		    "KVM_CREATE_IRQCHIP failed, errno: %i", errno);
@@ -191,7 +191,7 @@ static void set_routes(void)
 	int i;
 
 	entries[0] = MSI_ROUTE(MSI_GSI, VECTOR);
-	entries[1] = PIN_ROUTE(IOAPIC_GSI, KVM_IRQCHIP_IOAPIC, IOAPIC_GSI);
+	entries[1] = PIN_ROUTE(PIN_GSI, KVM_IRQCHIP_IOAPIC, PIN_GSI);
 	for (i = 2; i < nr_routes; i++)
 		entries[i] = MSI_ROUTE(MSI_GSI + i, OTHER_VECTOR);
 	set_routing(entries, nr_routes);
@@ -213,7 +213,7 @@ static bool add_vms(int nr)
 
 	for (i = 0; i < nr; i++) {
 		many_fds[i] = __new_vm();
-		create_irqchip(many_fds[i]);
+		add_irqchip(many_fds[i]);
 		irqfd.fd = eventfd_new();
 		ioeventfd.fd = irqfd.fd;
 		TEST_ASSERT(!ioctl(many_fds[i], KVM_IRQFD, &irqfd) &&
@@ -358,7 +358,7 @@ static u64 create_vm(int i)
 {
 	return TICKS({
 		spare_vms[i] = __new_vm();
-		create_irqchip(spare_vms[i]);
+		add_irqchip(spare_vms[i]);
 	});
 }
 
@@ -404,9 +404,9 @@ static void boot_with(const struct kind *kind, int nr)
 	assign(&mmio, FAST_GPA - MMIO_GPA, 0);
 	nr_routes = 64;
 	set_routes();
-	program_pin(IOAPIC_GSI, VECTOR, EDGE);
+	program_pin(PIN_GSI, VECTOR, EDGE);
 	msi_fd = new_irqfd(MSI_GSI);
-	pin_fd = new_irqfd(IOAPIC_GSI);
+	pin_fd = new_irqfd(PIN_GSI);
 	many_fds = calloc(nr + 1, sizeof(*many_fds));
 	TEST_ASSERT(many_fds, "calloc() failed");
 }

@@ -563,65 +563,65 @@ FACT(moved_pending, "MASK-14 what is pending in both chips comes once when the V
 FACT(ioapic_masked, "MASK-11 what comes for a pin that the IOAPIC masks is pending")
 {
 	boot();
-	mask(IOAPIC_GSI);
-	pulse_line(IOAPIC_GSI);
-	TEST_ASSERT(is_pending(IOAPIC_GSI), "Nothing keeps it, and it is not pending");
-	unmask(IOAPIC_GSI);
-	program_pin(IOAPIC_GSI, VECTOR, EDGE);
+	mask(PIN_GSI);
+	pulse_line(PIN_GSI);
+	TEST_ASSERT(is_pending(PIN_GSI), "Nothing keeps it, and it is not pending");
+	unmask(PIN_GSI);
+	program_pin(PIN_GSI, VECTOR, EDGE);
 	TEST_ASSERT_EQ(take(VECTOR), 0);
 
-	mask(IOAPIC_GSI);
-	program_pin(IOAPIC_GSI, VECTOR, MASKED);
-	pulse_line(IOAPIC_GSI);
-	program_pin(IOAPIC_GSI, VECTOR, EDGE);
-	unmask(IOAPIC_GSI);
+	mask(PIN_GSI);
+	program_pin(PIN_GSI, VECTOR, MASKED);
+	pulse_line(PIN_GSI);
+	program_pin(PIN_GSI, VECTOR, EDGE);
+	unmask(PIN_GSI);
 	TEST_ASSERT_EQ(take(VECTOR), 1);
 
-	program_pin(IOAPIC_GSI, OTHER_VECTOR, LEVEL | MASKED);
-	mask(IOAPIC_GSI);
-	kvm_irq_line(vm, IOAPIC_GSI, 1);
-	TEST_ASSERT(is_pending(IOAPIC_GSI), "A level is not pending");
-	unmask(IOAPIC_GSI);
+	program_pin(PIN_GSI, OTHER_VECTOR, LEVEL | MASKED);
+	mask(PIN_GSI);
+	kvm_irq_line(vm, PIN_GSI, 1);
+	TEST_ASSERT(is_pending(PIN_GSI), "A level is not pending");
+	unmask(PIN_GSI);
 	TEST_ASSERT(!take(OTHER_VECTOR), "A pin that is masked interrupts");
-	program_pin(IOAPIC_GSI, OTHER_VECTOR, LEVEL);
+	program_pin(PIN_GSI, OTHER_VECTOR, LEVEL);
 	TEST_ASSERT(take(OTHER_VECTOR) > 0, "The level has not waited at the pin");
-	kvm_irq_line(vm, IOAPIC_GSI, 0);
+	kvm_irq_line(vm, PIN_GSI, 0);
 }
 
 FACT(ioapic_extint, "MASK-11 a pin of the IOAPIC that is set to ExtINT cannot interrupt")
 {
 	boot();
-	program_pin(IOAPIC_GSI, 0, EXTINT);
-	mask(IOAPIC_GSI);
-	pulse_line(IOAPIC_GSI);
-	TEST_ASSERT(!is_pending(IOAPIC_GSI), "It is pending");
-	program_pin(IOAPIC_GSI, VECTOR, EDGE);
-	TEST_ASSERT(is_pending(IOAPIC_GSI), "It is not remembered");
-	unmask(IOAPIC_GSI);
+	program_pin(PIN_GSI, 0, EXTINT);
+	mask(PIN_GSI);
+	pulse_line(PIN_GSI);
+	TEST_ASSERT(!is_pending(PIN_GSI), "It is pending");
+	program_pin(PIN_GSI, VECTOR, EDGE);
+	TEST_ASSERT(is_pending(PIN_GSI), "It is not remembered");
+	unmask(PIN_GSI);
 	TEST_ASSERT_EQ(take(VECTOR), 1);
 }
 
 FACT(waits_for_eoi, "MASK-11 a level that waits for its EOI is pending, and comes after that")
 {
 	boot();
-	program_pin(IOAPIC_GSI, VECTOR, LEVEL);
+	program_pin(PIN_GSI, VECTOR, LEVEL);
 	guest_defer_eoi = true;
 	sync_global_to_guest(vm, guest_defer_eoi);
-	kvm_irq_line(vm, IOAPIC_GSI, 1);
+	kvm_irq_line(vm, PIN_GSI, 1);
 	TEST_ASSERT_EQ(take(VECTOR), 1);
-	mask(IOAPIC_GSI);
-	TEST_ASSERT(is_pending(IOAPIC_GSI), "It is not pending");
-	unmask(IOAPIC_GSI);
+	mask(PIN_GSI);
+	TEST_ASSERT(is_pending(PIN_GSI), "It is not pending");
+	unmask(PIN_GSI);
 	TEST_ASSERT_EQ(take(VECTOR), 0);
 	run_in_guest(guest_eoi, VECTOR, 0, 0);
 	TEST_ASSERT_EQ(take(VECTOR), 1);
 
 	/* An EOI while masked, and the level is lowered then. */
-	mask(IOAPIC_GSI);
+	mask(PIN_GSI);
 	run_in_guest(guest_eoi, VECTOR, 0, 0);
 	TEST_ASSERT_EQ(take(VECTOR), 0);
-	kvm_irq_line(vm, IOAPIC_GSI, 0);
-	unmask(IOAPIC_GSI);
+	kvm_irq_line(vm, PIN_GSI, 0);
+	unmask(PIN_GSI);
 	TEST_ASSERT_EQ(take(VECTOR), 0);
 }
 

@@ -19,7 +19,7 @@
 #define GSI		MSI_GSI
 #define PROBE_GSI	(MSI_GSI + 1)
 #define UNUSED_GSI	100
-#define PIN		IOAPIC_GSI
+#define PIN		PIN_GSI
 
 #define BLOCKED_GPA	0xd0000000ull
 #define BLOCKED_SLOT	11

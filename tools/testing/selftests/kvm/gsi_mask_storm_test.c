@@ -231,7 +231,7 @@ FACT(storm_msi, "MASK-7 MASK-9 in a storm of masks each signal of an MSI is one 
 FACT(storm_pin, "MASK-7 MASK-9 in a storm of masks each signal of a pin is one interrupt")
 {
 	boot_with_pin(EDGE);
-	storm(new_irqfd(IOAPIC_GSI), IOAPIC_GSI, IOAPIC_GSI);
+	storm(new_irqfd(PIN_GSI), PIN_GSI, PIN_GSI);
 }
 
 FACT(storm_level, "MASK-8 MASK-9 after a storm of masks a line is as its source left it")
@@ -242,16 +242,16 @@ FACT(storm_level, "MASK-8 MASK-9 after a storm of masks a line is as its source 
 	boot_with_pin(LEVEL | MASKED);
 	for (i = 0; i < NR_ROUNDS / 10; i++) {
 		WRITE_ONCE(stop_signalling, false);
-		thread = spawn(keep_masking, (void *)IOAPIC_GSI);
+		thread = spawn(keep_masking, (void *)PIN_GSI);
 		wait_until(READ_ONCE(masks) > i);
-		kvm_irq_line(vm, IOAPIC_GSI, 1);
+		kvm_irq_line(vm, PIN_GSI, 1);
 		dither();
-		kvm_irq_line(vm, IOAPIC_GSI, 0);
+		kvm_irq_line(vm, PIN_GSI, 0);
 		dither();
-		kvm_irq_line(vm, IOAPIC_GSI, i % 2);
+		kvm_irq_line(vm, PIN_GSI, i % 2);
 		WRITE_ONCE(stop_signalling, true);
 		join(thread);
-		TEST_ASSERT(pin_is_high(IOAPIC_GSI) == i % 2, "In round %d it is not", i);
+		TEST_ASSERT(pin_is_high(PIN_GSI) == i % 2, "In round %d it is not", i);
 	}
 	printf("%d masks\n", masks);
 }
@@ -264,25 +264,25 @@ FACT(storm_all, "MASK-7 routes, irqfds, lines, masks and the guest, all at once,
 	int i;
 
 	boot_with_pin(LEVEL | MASKED);
-	fds[0] = new_irqfd(IOAPIC_GSI);
+	fds[0] = new_irqfd(PIN_GSI);
 	fds[1] = eventfd_new();
-	threads[0] = spawn(keep_masking, (void *)IOAPIC_GSI);
+	threads[0] = spawn(keep_masking, (void *)PIN_GSI);
 	threads[1] = spawn(keep_masking, (void *)MSI_GSI);
 	threads[2] = spawn(keep_signalling, &fds[0]);
 	threads[3] = spawn(keep_signalling, &fds[1]);
 	for (i = 0; i < NR_ROUNDS / 10; i++) {
 		struct kvm_irq_routing_entry entries[] = {
-			MSI_ROUTE(i % 2 ? IOAPIC_GSI : MSI_GSI, VECTOR),
-			PIN_ROUTE(i % 2 ? MSI_GSI : IOAPIC_GSI, KVM_IRQCHIP_IOAPIC, IOAPIC_GSI),
+			MSI_ROUTE(i % 2 ? PIN_GSI : MSI_GSI, VECTOR),
+			PIN_ROUTE(i % 2 ? MSI_GSI : PIN_GSI, KVM_IRQCHIP_IOAPIC, PIN_GSI),
 		};
 
 		irqfd_assign(vm, MSI_GSI, fds[1]);
 		set_routing(entries, 2);
-		kvm_irq_line(vm, IOAPIC_GSI, i & 1);
+		kvm_irq_line(vm, PIN_GSI, i & 1);
 		take_irqs();
 		get_state(0, NR_GSIS, bits, NULL);
 		memset(bits, 0, sizeof(bits));
-		bits[0] = i & 2 ? BIT_ULL(IOAPIC_GSI) : 0;
+		bits[0] = i & 2 ? BIT_ULL(PIN_GSI) : 0;
 		set_state(0, 64, NULL, bits);
 		irqfd_deassign(vm, MSI_GSI, fds[1]);
 	}

@@ -140,7 +140,7 @@ FACT(no_irqchip, "MASK-3 without an in-kernel irqchip it is ENXIO")
 	TEST_ASSERT_ERRNO(__pending_irqs(30, 1, KVM_PENDING_IRQS_GET, NULL, NULL), EINVAL);
 	TEST_ASSERT_ERRNO(__pending_irqs(30, 1, 0, &bits, &bits), EINVAL);
 
-	vm_create_irqchip(vm);
+	create_irqchip(vm);
 	mask(30);
 }
 

@@ -5,8 +5,10 @@
  * The ids in the names of the facts are those of the rules in
  * Documentation/virt/kvm/eventfd.rst.
  */
-#include "apic.h"
 #include "doorbell_guest.h"
+#ifdef __x86_64__
+#include "apic.h"
+#endif
 
 #define PIO		KVM_IOEVENTFD_FLAG_PIO
 
@@ -14,9 +16,15 @@
 
 #define SLOT		10
 
+static void add_page(u64 gpa, u32 flags)
+{
+	vm_userspace_mem_region_add(vm, VM_MEM_SRC_ANONYMOUS, gpa, SLOT,
+				    PAGE_SIZE / vm->page_size, flags);
+}
+
 static void add_memory(u32 flags)
 {
-	vm_userspace_mem_region_add(vm, VM_MEM_SRC_ANONYMOUS, SLOT_GPA, SLOT, 1, flags);
+	add_page(SLOT_GPA, flags);
 	virt_pg_map(vm, SLOT_GPA, SLOT_GPA);
 }
 
@@ -63,8 +71,7 @@ FACT(memory_elsewhere, "IOEV-14 IOEV-17 memory coming and going elsewhere leaves
 		must_ring(word, STORE(MMIO_GPA, 4, i));
 		must_ring(any, STORE(MMIO_GPA + PAGE_SIZE, 4, i));
 		if (i % 4 == 1)
-			vm_userspace_mem_region_add(vm, VM_MEM_SRC_ANONYMOUS, SLOT_GPA,
-						    SLOT, 1, 0);
+			add_page(SLOT_GPA, 0);
 		if (i % 4 == 3)
 			vm_mem_region_delete(vm, SLOT);
 	}
@@ -81,7 +88,7 @@ static void check_memory_over_doorbell(u32 len)
 		must_ring(fd, STORE(MMIO_GPA, 4, i));
 		must_ring(fd, STORE(MMIO_GPA, 4, i));
 
-		vm_userspace_mem_region_add(vm, VM_MEM_SRC_ANONYMOUS, MMIO_GPA, SLOT, 1, 0);
+		add_page(MMIO_GPA, 0);
 		exits = guest_write(STORE(MMIO_GPA, 4, 0x5a5a5a5a));
 		count = eventfd_take(fd);
 		stored = *(u32 *)addr_gpa2hva(vm, MMIO_GPA);
@@ -107,6 +114,7 @@ FACT(memory_over_any, "IOEV-23 memory that is put over a doorbell of any length 
 	check_memory_over_doorbell(0);
 }
 
+#ifdef __x86_64__
 FACT(xapic_page, "IOEV-22 a doorbell in the page of the local APIC never rings")
 {
 	int fd = eventfd_new();
@@ -181,6 +189,7 @@ FACT(pit, "OVL-2 a doorbell at the first port of the PIT takes its writes, until
 	TEST_ASSERT_EQ(pit_count(), 0x4321);
 	must_be_silent(fd);
 }
+#endif /* __x86_64__ */
 
 static void add_zone(const struct bus *bus, u64 size)
 {
@@ -293,6 +302,7 @@ BUS_FACT(zone_around, "OVL-3 a doorbell assigned before a zone around it is firs
 	must_be_silent(fd);
 }
 
+#ifdef __x86_64__
 /*
  * Doorbells within devices that have always been there.
  */
@@ -416,6 +426,7 @@ FACT(ioapic_within_any, "OVL-4 a doorbell of any length at the window of the IOA
 			    "The pin is 0x%lx, wanted vector 0x%x", ioapic_pin(), vector);
 	}
 }
+#endif /* __x86_64__ */
 
 /*
  * Layouts: zones and doorbells in one page, and what should become of a write

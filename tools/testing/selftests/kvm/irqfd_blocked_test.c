@@ -124,7 +124,7 @@ FACT(hung_up, "IRQFD-28 IRQFD-31 what is signalled while the end waits behind ot
 	TEST_REQUIRE(!kvm_is_older());
 	boot_blocked(1);
 	fd = new_irqfd(MSI_GSI);
-	ioeventfd_assign(vm, fd, DOORBELL_PORT, 1, KVM_IOEVENTFD_FLAG_PIO);
+	ioeventfd_assign(vm, fd, DOORBELL_ADDR, 1, DOORBELL_BUS);
 	close(fd);
 	run_in_guest(guest_kick, 0, 0, 0);
 	doorbell_block(false);

@@ -43,7 +43,7 @@ FACT(route_stays, "ROUTE-2 a table with the same route for it does not touch a p
 {
 	const struct kvm_irq_routing_entry more[] = {
 		MSI_ROUTE(OTHER_GSI, VECTOR),
-		PIN_ROUTE(IOAPIC_GSI, KVM_IRQCHIP_IOAPIC, IOAPIC_GSI),
+		PIN_ROUTE(PIN_GSI, KVM_IRQCHIP_IOAPIC, PIN_GSI),
 		MSI_ROUTE(MSI_GSI, VECTOR),
 	};
 	int id;
@@ -67,7 +67,7 @@ static void route_to_nothing(void)
 
 static void route_to_pin(void)
 {
-	set_route(PIN_ROUTE(MSI_GSI, KVM_IRQCHIP_IOAPIC, IOAPIC_GSI));
+	set_route(PIN_ROUTE(MSI_GSI, KVM_IRQCHIP_IOAPIC, PIN_GSI));
 }
 
 static void route_to_pins(void)
@@ -217,7 +217,7 @@ FACT(routed_to_pins, "T-12 T-39 an interrupt whose route are pins waits for an M
 	check_not_routed(PIC_GSI);
 
 	create_vm_to_post();
-	check_not_routed(IOAPIC_GSI);
+	check_not_routed(PIN_GSI);
 }
 
 FACT(split, "T-13 with a split irqchip an interrupt is posted by its MSI")

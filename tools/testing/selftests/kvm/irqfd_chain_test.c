@@ -9,9 +9,9 @@
 #include "irq_guest.h"
 
 /* Three pins of the IOAPIC, which no PIC has. */
-#define FIRST_GSI	IOAPIC_GSI
-#define SECOND_GSI	(IOAPIC_GSI + 1)
-#define EDGE_GSI	(IOAPIC_GSI + 2)
+#define FIRST_GSI	PIN_GSI
+#define SECOND_GSI	(PIN_GSI + 1)
+#define EDGE_GSI	(PIN_GSI + 2)
 
 /* A line that each EOI raises again is a storm. */
 #define LIMIT		5

@@ -60,7 +60,7 @@ FACT(deassign_other_vm, "IRQFD-25 deassign from another VM succeeds and changes 
 	int fd = boot_with_msi();
 	struct kvm_vm *other = vm_create_barebones();
 
-	vm_create_irqchip(other);
+	create_irqchip(other);
 	irqfd_deassign(other, MSI_GSI, fd);
 	must_inject(fd, VECTOR);
 }
@@ -98,19 +98,47 @@ FACT(deassign_keeps_latched, "IRQFD-26 what the APIC has latched stays pending o
 	TEST_ASSERT_EQ(irqs_taken(VECTOR), 1);
 }
 
-/* T-30: this pin is pulsed by a work item, on ours and on stock. */
+/* What is injected by a work item, on ours and on stock. */
+#ifdef __x86_64__
+#define LATE_GSI	PIN_GSI
+
+static void boot_with_late_gsi(void)
+{
+	boot();
+	program_pin(PIN_GSI, VECTOR, EDGE);
+	run_in_guest(guest_write_ioapic, 0x11 + 2 * PIN_GSI, 0xff << 24, 0);
+}
+
+static void make_late(void)
+{
+}
+#else
+#define LATE_GSI	MSI_GSI
+
+static void boot_with_late_gsi(void)
+{
+	boot();
+	set_route(MSI_ROUTE(MSI_GSI, VECTOR));
+}
+
+static void make_late(void)
+{
+	forget_translations();
+}
+#endif
+
+/* T-30 */
 FACT(deassign_flushes, "IRQFD-26 what a signal has queued is injected when deassign returns")
 {
 	int fd, i;
 
-	boot();
-	program_pin(IOAPIC_GSI, VECTOR, EDGE);
-	run_in_guest(guest_write_ioapic, 0x11 + 2 * IOAPIC_GSI, 0xff << 24, 0);
+	boot_with_late_gsi();
 	fd = eventfd_new();
 	for (i = 1; i <= 50; i++) {
-		irqfd_assign(vm, IOAPIC_GSI, fd);
+		make_late();
+		irqfd_assign(vm, LATE_GSI, fd);
 		eventfd_signal(fd);
-		irqfd_deassign(vm, IOAPIC_GSI, fd);
+		irqfd_deassign(vm, LATE_GSI, fd);
 		TEST_ASSERT(in_irr(vcpu, VECTOR), "It was not injected");
 		take_irqs();
 		usleep(1000);
@@ -152,8 +180,8 @@ FACT(msi_under_fire, "IRQFD-31 a signal racing with deassign injects an MSI befo
 FACT(pin_under_fire, "IRQFD-31 a signal racing with deassign pulses a pin before or never")
 {
 	boot();
-	program_pin(IOAPIC_GSI, VECTOR, EDGE);
-	check_deassign_under_fire(IOAPIC_GSI);
+	program_pin(PIN_GSI, VECTOR, EDGE);
+	check_deassign_under_fire(PIN_GSI);
 }
 
 static void assign_and_deassign(int fd)
@@ -201,12 +229,12 @@ FACT(signal_then_close, "IRQFD-28 a signal right before close() is delivered")
 	int fd, i;
 
 	boot();
-	program_pin(IOAPIC_GSI, VECTOR, EDGE);
+	program_pin(PIN_GSI, VECTOR, EDGE);
 	for (i = 1; i <= 20; i++) {
-		fd = new_irqfd(IOAPIC_GSI);
+		fd = new_irqfd(PIN_GSI);
 		eventfd_signal(fd);
 		close(fd);
-		wait_for_pulse(IOAPIC_GSI, VECTOR);
+		wait_for_pulse(PIN_GSI, VECTOR);
 		take_irqs();
 		TEST_ASSERT_EQ(irqs_taken(VECTOR), i);
 	}
@@ -221,7 +249,7 @@ SMOKE_FACT(closed, "IRQFD-28 closing the last fd of the eventfd detaches the irq
 	int fd = boot_with_msi();
 	int quiet;
 
-	ioeventfd_assign(vm, fd, DOORBELL_PORT, 1, KVM_IOEVENTFD_FLAG_PIO);
+	ioeventfd_assign(vm, fd, DOORBELL_ADDR, 1, DOORBELL_BUS);
 	close(fd);
 
 	for (quiet = 0; quiet < 10; quiet++) {
@@ -256,7 +284,7 @@ SMOKE_FACT(vm_closed, "IRQFD-30 closing the VM's fd detaches, though a vCPU is l
 
 	/* One of each kind. */
 	irqfd_deassign(vm, MSI_GSI, fds[1]);
-	irqfd_assign_resample(vm, IOAPIC_GSI, fds[1], eventfd_new());
+	irqfd_assign_resample(vm, PIN_GSI, fds[1], eventfd_new());
 
 	close_vm_fd(vm);
 	for (i = 0; i < ARRAY_SIZE(fds); i++) {
@@ -278,6 +306,7 @@ FACT(next_vm, "IRQFD-26 after deassign, or the end of its VM, an eventfd can ser
 	must_inject(fd, VECTOR);
 	TEST_ASSERT(irr_is_empty(first), "The first VM got it too");
 
+	close_chips(vm);
 	kvm_vm_free(vm);
 	boot();
 	set_route(MSI_ROUTE(MSI_GSI, VECTOR));

@@ -206,7 +206,7 @@ FACT(file_not_held, "IRQFD-12 KVM keeps the eventfd and not its file: epoll forg
 
 	create_vm_with_irqchip();
 	irqfd_assign(vm, MSI_GSI, fd);
-	ioeventfd_assign(vm, fd, DOORBELL_PORT, 1, KVM_IOEVENTFD_FLAG_PIO);
+	ioeventfd_assign(vm, fd, DOORBELL_ADDR, 1, DOORBELL_BUS);
 	TEST_ASSERT_EQ(epoll_wait(epfd, &event, 1, 0), 1);
 	close(fd);
 	TEST_ASSERT_EQ(epoll_wait(epfd, &event, 1, 0), 0);
@@ -253,7 +253,7 @@ static void check_saturated(int flags, u64 left)
 	int fd = boot_with_full(flags);
 	int taken;
 
-	ioeventfd_assign(vm, fd, DOORBELL_PORT, 1, KVM_IOEVENTFD_FLAG_PIO);
+	ioeventfd_assign(vm, fd, DOORBELL_ADDR, 1, DOORBELL_BUS);
 	ring();
 	ring();
 	TEST_ASSERT_EQ(eventfd_count(fd), FULL + 1);
@@ -294,14 +294,14 @@ static void signal_and_flush(u32 gsi)
 FACT(masked_edge, "IRQFD-21 a pulse on a masked edge triggered pin is lost")
 {
 	boot();
-	program_pin(IOAPIC_GSI, VECTOR, EDGE | MASKED);
-	signal_and_flush(IOAPIC_GSI);
-	TEST_ASSERT(!pin_is_high(IOAPIC_GSI), "The pin was left high");
-	program_pin(IOAPIC_GSI, VECTOR, EDGE);
+	program_pin(PIN_GSI, VECTOR, EDGE | MASKED);
+	signal_and_flush(PIN_GSI);
+	TEST_ASSERT(!pin_is_high(PIN_GSI), "The pin was left high");
+	program_pin(PIN_GSI, VECTOR, EDGE);
 	take_irqs();
 	TEST_ASSERT_EQ(irqs_taken(VECTOR), 0);
 
-	signal_and_flush(IOAPIC_GSI);
+	signal_and_flush(PIN_GSI);
 	take_irqs();
 	TEST_ASSERT_EQ(irqs_taken(VECTOR), 1);
 }
@@ -310,19 +310,19 @@ FACT(masked_edge, "IRQFD-21 a pulse on a masked edge triggered pin is lost")
 FACT(level_in_service, "IRQFD-21 a pulse on a level triggered pin before its last EOI is lost")
 {
 	boot();
-	program_pin(IOAPIC_GSI, VECTOR, LEVEL);
+	program_pin(PIN_GSI, VECTOR, LEVEL);
 	write_guest_global(vm, guest_defer_eoi, true);
-	signal_and_flush(IOAPIC_GSI);
+	signal_and_flush(PIN_GSI);
 	take_irqs();
 	TEST_ASSERT_EQ(irqs_taken(VECTOR), 1);
 
-	signal_and_flush(IOAPIC_GSI);
+	signal_and_flush(PIN_GSI);
 	TEST_ASSERT(irr_is_empty(vcpu), "An interrupt came before the EOI");
 	run_in_guest(guest_eoi, VECTOR, 0, 0);
 	take_irqs();
 	TEST_ASSERT_EQ(irqs_taken(VECTOR), 1);
 
-	signal_and_flush(IOAPIC_GSI);
+	signal_and_flush(PIN_GSI);
 	take_irqs();
 	TEST_ASSERT_EQ(irqs_taken(VECTOR), 2);
 }
@@ -332,22 +332,22 @@ FACT(line_sources, "IRQFD-20 IRQFD-37 a resampler's end leaves up what KVM_IRQ_L
 	int fd = eventfd_new();
 
 	boot();
-	program_pin(IOAPIC_GSI, VECTOR, LEVEL | MASKED);
-	kvm_irq_line(vm, IOAPIC_GSI, 1);
-	irqfd_assign_resample(vm, IOAPIC_GSI, fd, eventfd_new());
+	program_pin(PIN_GSI, VECTOR, LEVEL | MASKED);
+	set_line(PIN_GSI, 1);
+	irqfd_assign_resample(vm, PIN_GSI, fd, eventfd_new());
 	eventfd_signal(fd);
-	irqfd_deassign(vm, IOAPIC_GSI, fd);
-	TEST_ASSERT(pin_is_high(IOAPIC_GSI), "The resampler has lowered the other's line");
+	irqfd_deassign(vm, PIN_GSI, fd);
+	TEST_ASSERT(pin_is_high(PIN_GSI), "The resampler has lowered the other's line");
 
-	signal_and_flush(IOAPIC_GSI + 1);
-	TEST_ASSERT(pin_is_high(IOAPIC_GSI), "A pulse has lowered the wrong pin");
+	signal_and_flush(PIN_GSI + 1);
+	TEST_ASSERT(pin_is_high(PIN_GSI), "A pulse has lowered the wrong pin");
 
 	/* They are one source; whether the pulse ends what the other began is no rule. */
-	signal_and_flush(IOAPIC_GSI);
+	signal_and_flush(PIN_GSI);
 	ksft_print_msg("A pulse on the pin that KVM_IRQ_LINE holds up leaves it %s\n",
-		       pin_is_high(IOAPIC_GSI) ? "up" : "down");
-	kvm_irq_line(vm, IOAPIC_GSI, 0);
-	TEST_ASSERT(!pin_is_high(IOAPIC_GSI), "The pin was left high");
+		       pin_is_high(PIN_GSI) ? "up" : "down");
+	set_line(PIN_GSI, 0);
+	TEST_ASSERT(!pin_is_high(PIN_GSI), "The pin was left high");
 }
 
 /*

@@ -57,7 +57,7 @@ FACT(caps, "CAP-1 CAP-3 CAP-4 CAP-5 the answers do not depend on an irqchip")
 	for (i = 0; i < 2; i++) {
 		vm = vm_create_barebones();
 		if (i)
-			vm_create_irqchip(vm);
+			create_irqchip(vm);
 		TEST_ASSERT_EQ(vm_check_cap(vm, KVM_CAP_IRQFD), 1);
 		TEST_ASSERT_EQ(vm_check_cap(vm, KVM_CAP_IRQFD_RESAMPLE), kvm_has_pins());
 		TEST_ASSERT_EQ(vm_check_cap(vm, KVM_CAP_IRQ_ROUTING), 4096);
@@ -70,7 +70,7 @@ FACT(resample_cap, "CAP-3 RESAMPLE is there if KVM_CAP_IRQFD_RESAMPLE says so, o
 	int ret;
 
 	create_vm_with_irqchip();
-	ret = ____irqfd_ioctl(vm, IOAPIC_GSI, eventfd_new(), eventfd_new(),
+	ret = ____irqfd_ioctl(vm, PIN_GSI, eventfd_new(), eventfd_new(),
 			      KVM_IRQFD_FLAG_RESAMPLE);
 	TEST_ASSERT_EQ(!ret, kvm_has_cap(KVM_CAP_IRQFD_RESAMPLE));
 	TEST_ASSERT(!ret || errno == EINVAL, "KVM_IRQFD got errno %d", errno);
@@ -80,7 +80,7 @@ SMOKE_FACT(bad_pointer, "GEN-1 a bad pointer gets EFAULT, even without an irqchi
 {
 	vm = vm_create_barebones();
 	TEST_ASSERT_ERRNO(ioctl(vm->fd, KVM_IRQFD, NULL), EFAULT);
-	vm_create_irqchip(vm);
+	create_irqchip(vm);
 	TEST_ASSERT_ERRNO(ioctl(vm->fd, KVM_IRQFD, NULL), EFAULT);
 }
 
@@ -125,12 +125,34 @@ FACT(unknown_flags, "IRQFD-1 unknown flags get EINVAL, even for a bad fd, even w
 	}
 }
 
+#ifdef __x86_64__
 FACT(no_irqchip, "IRQFD-2 assign without an irqchip gets EINVAL, even for a bad fd")
 {
 	vm = vm_create_barebones();
 	TEST_ASSERT_ERRNO(__irqfd_ioctl(vm, MSI_GSI, eventfd_new(), 0), EINVAL);
 	TEST_ASSERT_ERRNO(__irqfd_ioctl(vm, MSI_GSI, -1, 0), EINVAL);
 }
+#else
+static void assign_is_too_early(void)
+{
+	TEST_ASSERT_ERRNO(__irqfd_ioctl(vm, PIN_GSI, eventfd_new(), 0), EAGAIN);
+	TEST_ASSERT_ERRNO(__irqfd_ioctl(vm, PIN_GSI, -1, 0), EAGAIN);
+	TEST_ASSERT_ERRNO(__irqfd_assign_resample(vm, PIN_GSI, eventfd_new(), -1), EAGAIN);
+	TEST_ASSERT_ERRNO(__irqfd_ioctl(vm, PIN_GSI, -1, 4), EINVAL);
+}
+
+FACT(no_vgic, "IRQFD-4 assign before the vGIC is initialised gets EAGAIN, even for a bad fd")
+{
+	int fd;
+
+	vm = vm_create_barebones();
+	assign_is_too_early();
+	fd = kvm_create_device(vm, KVM_DEV_TYPE_ARM_VGIC_V3);
+	assign_is_too_early();
+	kvm_device_attr_set(fd, KVM_DEV_ARM_VGIC_GRP_CTRL, KVM_DEV_ARM_VGIC_CTRL_INIT, NULL);
+	new_irqfd(PIN_GSI);
+}
+#endif
 
 FACT(deassign_no_irqchip, "IRQFD-25 deassign needs no irqchip")
 {
@@ -139,6 +161,7 @@ FACT(deassign_no_irqchip, "IRQFD-25 deassign needs no irqchip")
 	TEST_ASSERT_ERRNO(__irqfd_ioctl(vm, MSI_GSI, -1, DEASSIGN), EBADF);
 }
 
+#ifdef __x86_64__
 FACT(split_resample, "IRQFD-3 RESAMPLE with a split irqchip gets EINVAL, even for a bad fd")
 {
 	vm = vm_create_barebones();
@@ -159,6 +182,7 @@ FACT(split_msi, "IRQFD-3 with a split irqchip an irqfd injects MSIs")
 	eventfd_signal(new_irqfd(MSI_GSI));
 	TEST_ASSERT(in_irr(vcpu, VECTOR), "The signal did not inject");
 }
+#endif
 
 FACT(bad_fd, "IRQFD-5 a closed fd gets EBADF and a file of another kind EINVAL")
 {
@@ -179,16 +203,16 @@ FACT(bad_resamplefd, "IRQFD-5 so does resamplefd, after the trigger and before E
 	int fd = eventfd_new(), busy;
 
 	create_vm_with_irqchip();
-	TEST_ASSERT_ERRNO(__irqfd_assign_resample(vm, IOAPIC_GSI, fd, -1), EBADF);
-	TEST_ASSERT_ERRNO(__irqfd_assign_resample(vm, IOAPIC_GSI, fd, new_pipe()), EINVAL);
-	TEST_ASSERT_ERRNO(__irqfd_assign_resample(vm, IOAPIC_GSI, new_pipe(), -1), EINVAL);
-	TEST_ASSERT_ERRNO(__irqfd_assign_resample(vm, IOAPIC_GSI, -1, new_pipe()), EBADF);
+	TEST_ASSERT_ERRNO(__irqfd_assign_resample(vm, PIN_GSI, fd, -1), EBADF);
+	TEST_ASSERT_ERRNO(__irqfd_assign_resample(vm, PIN_GSI, fd, new_pipe()), EINVAL);
+	TEST_ASSERT_ERRNO(__irqfd_assign_resample(vm, PIN_GSI, new_pipe(), -1), EINVAL);
+	TEST_ASSERT_ERRNO(__irqfd_assign_resample(vm, PIN_GSI, -1, new_pipe()), EBADF);
 
-	busy = new_irqfd(IOAPIC_GSI);
-	TEST_ASSERT_ERRNO(__irqfd_assign_resample(vm, IOAPIC_GSI, busy, -1), EBADF);
+	busy = new_irqfd(PIN_GSI);
+	TEST_ASSERT_ERRNO(__irqfd_assign_resample(vm, PIN_GSI, busy, -1), EBADF);
 
 	/* None of the failures has left anything behind. */
-	irqfd_assign(vm, IOAPIC_GSI, fd);
+	irqfd_assign(vm, PIN_GSI, fd);
 }
 
 FACT(resamplefd_ignored, "IRQFD-6 resamplefd is not looked at without RESAMPLE")
@@ -223,18 +247,18 @@ SMOKE_FACT(busy, "IRQFD-8 an eventfd in use, or its dup(), gets EBUSY, whatever 
 	create_vm_with_irqchip();
 	fd = new_irqfd(MSI_GSI);
 	TEST_ASSERT_ERRNO(__irqfd_ioctl(vm, MSI_GSI, fd, 0), EBUSY);
-	TEST_ASSERT_ERRNO(__irqfd_ioctl(vm, IOAPIC_GSI, fd, 0), EBUSY);
-	TEST_ASSERT_ERRNO(__irqfd_ioctl(vm, IOAPIC_GSI, dup(fd), 0), EBUSY);
-	TEST_ASSERT_ERRNO(__irqfd_assign_resample(vm, IOAPIC_GSI, fd, resamplefd), EBUSY);
+	TEST_ASSERT_ERRNO(__irqfd_ioctl(vm, PIN_GSI, fd, 0), EBUSY);
+	TEST_ASSERT_ERRNO(__irqfd_ioctl(vm, PIN_GSI, dup(fd), 0), EBUSY);
+	TEST_ASSERT_ERRNO(__irqfd_assign_resample(vm, PIN_GSI, fd, resamplefd), EBUSY);
 }
 
 FACT(busy_binding_works, "IRQFD-8 the binding that was there first works on after EBUSY")
 {
 	int fd = boot_with_msi();
 
-	TEST_ASSERT_ERRNO(__irqfd_ioctl(vm, IOAPIC_GSI, fd, 0), EBUSY);
+	TEST_ASSERT_ERRNO(__irqfd_ioctl(vm, PIN_GSI, fd, 0), EBUSY);
 	must_inject(fd, VECTOR);
-	irqfd_deassign(vm, IOAPIC_GSI, fd);
+	irqfd_deassign(vm, PIN_GSI, fd);
 	must_inject(fd, VECTOR);
 	TEST_ASSERT_EQ(irqs_taken(VECTOR), 2);
 }
@@ -244,11 +268,10 @@ FACT(busy_leaves_no_resampler, "IRQFD-8 EBUSY with RESAMPLE leaves no resampler 
 	int fd, resamplefd = eventfd_new();
 
 	boot();
-	program_pin(IOAPIC_GSI, VECTOR, EDGE);
-	fd = new_irqfd(IOAPIC_GSI);
-	TEST_ASSERT_ERRNO(__irqfd_assign_resample(vm, IOAPIC_GSI, fd, resamplefd), EBUSY);
-	pulse_line(IOAPIC_GSI);
-	take_irqs();
+	program_pin(PIN_GSI, VECTOR, ACKED);
+	fd = new_irqfd(PIN_GSI);
+	TEST_ASSERT_ERRNO(__irqfd_assign_resample(vm, PIN_GSI, fd, resamplefd), EBUSY);
+	interrupt_by_line(PIN_GSI, VECTOR);
 	TEST_ASSERT_EQ(irqs_taken(VECTOR), 1);
 	TEST_ASSERT_EQ(eventfd_take(resamplefd), 0);
 }

@@ -27,7 +27,11 @@ static void must_inject_from(u32 context, int fd, int vector)
 /*
  * One signal.
  */
+#ifdef __x86_64__
 CONTEXT_FACT(msi, "IRQFD-13 IRQFD-22 an MSI is in the IRR when a signal returns")
+#else
+CONTEXT_FACT(msi, "IRQFD-13 IRQFD-24 a cached MSI is pending when a signal returns")
+#endif
 {
 	int fd = boot_with_msi();
 	int i;
@@ -39,6 +43,7 @@ CONTEXT_FACT(msi, "IRQFD-13 IRQFD-22 an MSI is in the IRR when a signal returns"
 	}
 }
 
+#ifdef __x86_64__
 /* That cannot be injected in atomic context: T-44. */
 CONTEXT_FACT(broadcast, "IRQFD-13 IRQFD-22 a broadcast MSI arrives after a signal")
 {
@@ -64,12 +69,12 @@ CONTEXT_FACT(ioapic, "IRQFD-13 IRQFD-21 a signal pulses an edge triggered pin of
 	int fd, i;
 
 	boot();
-	program_pin(IOAPIC_GSI, VECTOR, EDGE);
-	fd = new_irqfd(IOAPIC_GSI);
+	program_pin(PIN_GSI, VECTOR, EDGE);
+	fd = new_irqfd(PIN_GSI);
 	for (i = 1; i <= 5; i++) {
 		doorbell_signal(fd, context, 1);
 		TEST_ASSERT_EQ(eventfd_take(fd), 0);
-		wait_for_pulse(IOAPIC_GSI, VECTOR);
+		wait_for_pulse(PIN_GSI, VECTOR);
 		take_irqs();
 		TEST_ASSERT_EQ(irqs_taken(VECTOR), i);
 	}
@@ -89,22 +94,57 @@ CONTEXT_FACT(pic, "IRQFD-13 IRQFD-20 a signal pulses a pin of the PIC")
 		TEST_ASSERT_EQ(irqs_taken(PIC_VECTOR + SLAVE_GSI), i);
 	}
 }
+#else
+/* To ask the ITS takes a mutex: T-44. */
+CONTEXT_FACT(uncached, "IRQFD-13 IRQFD-24 an MSI whose translation is not cached comes later")
+{
+	int fd = boot_with_msi();
+	int i;
 
+	for (i = 1; i <= 5; i++) {
+		forget_translations();
+		doorbell_signal(fd, context, 1);
+		TEST_ASSERT_EQ(eventfd_take(fd), 0);
+		wait_until(in_irr(vcpu, VECTOR));
+		take_irqs();
+		TEST_ASSERT_EQ(irqs_taken(VECTOR), i);
+	}
+}
+
+CONTEXT_FACT(spi, "IRQFD-13 IRQFD-24 an edge triggered SPI is pending when a signal returns")
+{
+	int fd, i;
+
+	boot();
+	program_pin(PIN_GSI, VECTOR, EDGE);
+	fd = new_irqfd(PIN_GSI);
+	for (i = 1; i <= 5; i++) {
+		must_inject_from(context, fd, VECTOR);
+		TEST_ASSERT_EQ(irqs_taken(VECTOR), i);
+		TEST_ASSERT_EQ(eventfd_take(fd), 0);
+	}
+}
+#endif
+
+#ifdef __x86_64__
 CONTEXT_FACT(resample, "IRQFD-13 IRQFD-33 a signal raises a line until the EOI")
+#else
+CONTEXT_FACT(resample, "IRQFD-13 IRQFD-39 a signal raises a line until the EOI")
+#endif
 {
 	int fd = eventfd_new(), resamplefd = eventfd_new();
 	int i;
 
 	boot();
-	program_pin(IOAPIC_GSI, VECTOR, LEVEL);
-	irqfd_assign_resample(vm, IOAPIC_GSI, fd, resamplefd);
+	program_pin(PIN_GSI, VECTOR, LEVEL);
+	irqfd_assign_resample(vm, PIN_GSI, fd, resamplefd);
 	for (i = 1; i <= 5; i++) {
 		doorbell_signal(fd, context, 1);
 		wait_until(in_irr(vcpu, VECTOR));
-		TEST_ASSERT(pin_is_high(IOAPIC_GSI), "The line did not stay high");
+		TEST_ASSERT(pin_is_high(PIN_GSI), "The line did not stay high");
 		TEST_ASSERT_EQ(eventfd_take(resamplefd), 0);
 		take_irqs();
-		TEST_ASSERT(!pin_is_high(IOAPIC_GSI), "The EOI did not lower the line");
+		TEST_ASSERT(!pin_is_high(PIN_GSI), "The EOI did not lower the line");
 		TEST_ASSERT_EQ(eventfd_take(resamplefd), 1);
 		TEST_ASSERT_EQ(irqs_taken(VECTOR), i);
 	}
@@ -226,7 +266,7 @@ FACT(not_first, "IRQFD-8 an eventfd whose signals another driver consumes gets E
 	kvm_differs(ret && errno == EBUSY, "KVM goes before the other one");
 	if (!ret)
 		return;
-	TEST_ASSERT_ERRNO(__irqfd_assign_resample(vm, IOAPIC_GSI, fd, resamplefd), EBUSY);
+	TEST_ASSERT_ERRNO(__irqfd_assign_resample(vm, PIN_GSI, fd, resamplefd), EBUSY);
 	TEST_ASSERT_EQ(eventfd_take(fd), 5);
 	TEST_ASSERT(irr_is_empty(vcpu), "What was refused injects");
 
@@ -238,7 +278,7 @@ FACT(not_first, "IRQFD-8 an eventfd whose signals another driver consumes gets E
 
 static bool is_refused_with_resample(int fd, int resamplefd)
 {
-	int ret = __irqfd_assign_resample(vm, IOAPIC_GSI, fd, resamplefd);
+	int ret = __irqfd_assign_resample(vm, PIN_GSI, fd, resamplefd);
 
 	kvm_differs(ret && errno == EBUSY, "KVM goes before the other one");
 	return ret;
@@ -260,18 +300,17 @@ FACT(not_first_resample, "IRQFD-8 with RESAMPLE it leaves no resampler, and a la
 	int fd = eventfd_new(), resamplefd = eventfd_new(), other;
 
 	boot();
-	program_pin(IOAPIC_GSI, VECTOR, LEVEL | MASKED);
+	program_pin(PIN_GSI, VECTOR, LEVEL | MASKED);
 	other = doorbell_wait(fd, DOORBELL_WAIT_FIRST);
 	if (!is_refused_with_resample(fd, resamplefd))
 		return;
 
 	/* Neither an unmask nor an EOI finds one, and time and again not. */
 	TEST_ASSERT(is_refused_with_resample(fd, resamplefd), "A second try is not refused");
-	kvm_irq_line(vm, IOAPIC_GSI, 1);
-	program_pin(IOAPIC_GSI, VECTOR, LEVEL);
+	set_line(PIN_GSI, 1);
+	program_pin(PIN_GSI, VECTOR, LEVEL);
 	TEST_ASSERT(in_irr(vcpu, VECTOR), "The unmask did not inject");
-	kvm_irq_line(vm, IOAPIC_GSI, 0);
-	take_irqs();
+	take_and_lower(PIN_GSI, VECTOR);
 	TEST_ASSERT_EQ(eventfd_take(resamplefd), 0);
 
 	doorbell_signal(fd, DOORBELL_PROCESS, 3);
@@ -280,7 +319,7 @@ FACT(not_first_resample, "IRQFD-8 with RESAMPLE it leaves no resampler, and a la
 	TEST_ASSERT(irr_is_empty(vcpu), "What was refused injects");
 
 	doorbell_end(other);
-	irqfd_assign_resample(vm, IOAPIC_GSI, fd, resamplefd);
+	irqfd_assign_resample(vm, PIN_GSI, fd, resamplefd);
 	must_resample(fd, resamplefd);
 	TEST_ASSERT_EQ(irqs_taken(VECTOR), 2);
 }
@@ -291,32 +330,36 @@ FACT(not_first_shared, "IRQFD-37 one that gets EBUSY leaves the line of the othe
 	int refused_resamplefd = eventfd_new();
 
 	boot();
-	program_pin(IOAPIC_GSI, VECTOR, LEVEL | MASKED);
-	irqfd_assign_resample(vm, IOAPIC_GSI, fd, resamplefd);
+	program_pin(PIN_GSI, VECTOR, LEVEL | MASKED);
+	irqfd_assign_resample(vm, PIN_GSI, fd, resamplefd);
 	eventfd_signal(fd);
-	wait_until(pin_is_high(IOAPIC_GSI));
+	wait_until(pin_is_high(PIN_GSI));
 	doorbell_wait(refused, DOORBELL_WAIT_FIRST);
 	if (!is_refused_with_resample(refused, refused_resamplefd))
 		return;
 
-	TEST_ASSERT(pin_is_high(IOAPIC_GSI), "It has lowered the line");
-	program_pin(IOAPIC_GSI, VECTOR, LEVEL);
+	TEST_ASSERT(pin_is_high(PIN_GSI), "It has lowered the line");
+	program_pin(PIN_GSI, VECTOR, LEVEL);
+	/* IRQFD-36: on x86 that resamples, elsewhere the EOI does. */
+	if (!ON_X86)
+		take_irqs();
 	TEST_ASSERT_EQ(eventfd_take(resamplefd), 1);
 	must_resample(fd, resamplefd);
 	TEST_ASSERT_EQ(eventfd_take(refused_resamplefd), 0);
-	irqfd_deassign(vm, IOAPIC_GSI, fd);
-	TEST_ASSERT(!pin_is_high(IOAPIC_GSI), "The last deassign left the line high");
+	irqfd_deassign(vm, PIN_GSI, fd);
+	TEST_ASSERT(!pin_is_high(PIN_GSI), "The last deassign left the line high");
 }
 
 /* KVM does not wait for it. */
-FACT(resamplefd_not_first, "IRQFD-33 resamplefd is signalled though another driver consumes it")
+FACT(resamplefd_used, BY_ARCH("IRQFD-33 resamplefd is signalled though another driver consumes it",
+			      "IRQFD-39 resamplefd is signalled though another driver consumes it"))
 {
 	int fd = eventfd_new(), resamplefd = eventfd_new(), other, i;
 
 	boot();
-	program_pin(IOAPIC_GSI, VECTOR, LEVEL);
+	program_pin(PIN_GSI, VECTOR, LEVEL);
 	other = doorbell_wait(resamplefd, DOORBELL_WAIT_FIRST);
-	irqfd_assign_resample(vm, IOAPIC_GSI, fd, resamplefd);
+	irqfd_assign_resample(vm, PIN_GSI, fd, resamplefd);
 	for (i = 1; i <= 3; i++) {
 		must_resample(fd, resamplefd);
 		TEST_ASSERT_EQ(doorbell_signals(other), i);
@@ -347,22 +390,15 @@ CONTEXT_FACT(taker, "IRQFD-15 a waiter that takes the counts and an irqfd do not
 	TEST_ASSERT(irr_is_empty(vcpu), "A deassigned irqfd injected");
 }
 
-#define DOORBELL	0x500
-
-static void guest_ring_loopback(u64 unused1, u64 unused2, u64 unused3)
-{
-	guest_outb(DOORBELL, 1);
-}
-
 FACT(loopback, "IRQFD-11 a doorbell interrupts its guest, or wakes a waiter once the irqfd is gone")
 {
 	int fd = boot_with_msi();
 	int waiter = doorbell_wait(fd, 0);
 	int i;
 
-	ioeventfd_assign(vm, fd, DOORBELL, 1, KVM_IOEVENTFD_FLAG_PIO);
+	ioeventfd_assign(vm, fd, DOORBELL_ADDR, 1, DOORBELL_BUS);
 	for (i = 1; i <= 5; i++) {
-		TEST_ASSERT_EQ(run_in_guest(guest_ring_loopback, 0, 0, 0), 0);
+		TEST_ASSERT_EQ(run_in_guest(guest_kick, 0, 0, 0), 0);
 		TEST_ASSERT(in_irr(vcpu, VECTOR), "The doorbell did not interrupt");
 		take_irqs();
 		TEST_ASSERT_EQ(doorbell_signals(waiter), 0);
@@ -370,14 +406,14 @@ FACT(loopback, "IRQFD-11 a doorbell interrupts its guest, or wakes a waiter once
 
 	irqfd_deassign(vm, MSI_GSI, fd);
 	for (i = 1; i <= 5; i++) {
-		TEST_ASSERT_EQ(run_in_guest(guest_ring_loopback, 0, 0, 0), 0);
+		TEST_ASSERT_EQ(run_in_guest(guest_kick, 0, 0, 0), 0);
 		TEST_ASSERT(irr_is_empty(vcpu), "A deassigned irqfd injected");
 		TEST_ASSERT_EQ(doorbell_signals(waiter), i);
 	}
 	TEST_ASSERT_EQ(eventfd_take(fd), 5);
 
 	irqfd_assign(vm, MSI_GSI, fd);
-	TEST_ASSERT_EQ(run_in_guest(guest_ring_loopback, 0, 0, 0), 0);
+	TEST_ASSERT_EQ(run_in_guest(guest_kick, 0, 0, 0), 0);
 	TEST_ASSERT(in_irr(vcpu, VECTOR), "The doorbell did not interrupt");
 	TEST_ASSERT_EQ(doorbell_signals(waiter), 5);
 }
@@ -549,62 +585,72 @@ static void check_storm(u32 context, u32 gsi, int vector, bool halt)
 	check_after_storm(storm, fd, gsi, vector);
 }
 
-SMOKE_FACT(storm_msi, "IRQFD-22 MSIs from hard irq storm a guest that runs")
+SMOKE_FACT(storm_msi, BY_ARCH("IRQFD-22 MSIs from hard irq storm a guest that runs",
+			      "IRQFD-24 MSIs from hard irq storm a guest that runs"))
 {
 	boot();
 	set_route(MSI_ROUTE(MSI_GSI, VECTOR));
 	check_storm(DOORBELL_HARDIRQ, MSI_GSI, VECTOR, false);
 }
 
-FACT(storm_msi_halted, "IRQFD-22 MSIs from hard irq storm a guest that halts")
+FACT(storm_msi_halted, BY_ARCH("IRQFD-22 MSIs from hard irq storm a guest that halts",
+			       "IRQFD-24 MSIs from hard irq storm a guest that halts"))
 {
 	boot();
 	set_route(MSI_ROUTE(MSI_GSI, VECTOR));
 	check_storm(DOORBELL_HARDIRQ, MSI_GSI, VECTOR, true);
 }
 
-FACT(storm_msi_softirq, "IRQFD-22 MSIs from softirq storm a guest that runs")
+FACT(storm_msi_softirq, BY_ARCH("IRQFD-22 MSIs from softirq storm a guest that runs",
+				"IRQFD-24 MSIs from softirq storm a guest that runs"))
 {
 	boot();
 	set_route(MSI_ROUTE(MSI_GSI, VECTOR));
 	check_storm(DOORBELL_SOFTIRQ, MSI_GSI, VECTOR, false);
 }
 
-FACT(storm_ioapic, "IRQFD-21 signals from hard irq storm a pin of the IOAPIC")
+FACT(storm_ioapic, BY_ARCH("IRQFD-21 signals from hard irq storm a pin of the IOAPIC",
+			   "IRQFD-24 signals from hard irq storm an SPI"))
 {
 	boot();
-	program_pin(IOAPIC_GSI, VECTOR, EDGE);
-	check_storm(DOORBELL_HARDIRQ, IOAPIC_GSI, VECTOR, false);
+	program_pin(PIN_GSI, VECTOR, EDGE);
+	check_storm(DOORBELL_HARDIRQ, PIN_GSI, VECTOR, false);
 }
 
+#ifdef __x86_64__
 FACT(storm_pic, "IRQFD-20 signals from hard irq storm a pin of the PIC")
 {
 	boot();
 	program_pics(0);
 	check_storm(DOORBELL_HARDIRQ, PIC_GSI, PIC_VECTOR + PIC_GSI, false);
 }
+#endif
 
 /*
  * Each interrupt has one EOI, and that signals each resamplefd once: the other
  * irqfd hears of all, and keeps the line when the first one goes.
  */
+#ifdef __x86_64__
 FACT(storm_resample, "IRQFD-33 signals from hard irq storm a line, resamplefd hears of every EOI")
+#else
+FACT(storm_resample, "IRQFD-39 signals from hard irq storm a line, resamplefd hears of every EOI")
+#endif
 {
 	int fd = eventfd_new(), resamplefd = eventfd_new();
 	int storm;
 
 	boot();
-	program_pin(IOAPIC_GSI, VECTOR, LEVEL);
-	irqfd_assign_resample(vm, IOAPIC_GSI, fd, eventfd_new());
-	irqfd_assign_resample(vm, IOAPIC_GSI, eventfd_new(), resamplefd);
+	program_pin(PIN_GSI, VECTOR, LEVEL);
+	irqfd_assign_resample(vm, PIN_GSI, fd, eventfd_new());
+	irqfd_assign_resample(vm, PIN_GSI, eventfd_new(), resamplefd);
 	storm = doorbell_storm(fd, DOORBELL_HARDIRQ);
 	run_in_guest(guest_wait_irqs, VECTOR, STORM_IRQS, false);
 
 	TEST_ASSERT(doorbell_end_storm(storm) >= STORM_IRQS, "More interrupts than signals");
 	TEST_ASSERT_EQ(eventfd_take(fd), 0);
-	irqfd_deassign(vm, IOAPIC_GSI, fd);
+	irqfd_deassign(vm, PIN_GSI, fd);
 	take_irqs();
-	TEST_ASSERT(!pin_is_high(IOAPIC_GSI), "The last EOI did not lower the line");
+	TEST_ASSERT(!pin_is_high(PIN_GSI), "The last EOI did not lower the line");
 	TEST_ASSERT_EQ(eventfd_take(resamplefd), irqs_taken(VECTOR));
 }
 
@@ -675,8 +721,8 @@ FACT(storm_deassign_msi, "IRQFD-26 IRQFD-31 a signal in a storm injects an MSI o
 FACT(storm_deassign_pin, "IRQFD-26 IRQFD-31 a signal in a storm pulses a pin or stays counted")
 {
 	boot();
-	program_pin(IOAPIC_GSI, VECTOR, EDGE);
-	check_deassign_in_storm(IOAPIC_GSI);
+	program_pin(PIN_GSI, VECTOR, EDGE);
+	check_deassign_in_storm(PIN_GSI);
 }
 
 /*
@@ -716,10 +762,10 @@ SMOKE_FACT(storm_everything, "IRQFD-31 ROUTE-2 in a storm routes change and irqf
 	int storm = doorbell_storm(fd, DOORBELL_HARDIRQ);
 	pthread_t thread;
 
-	program_pin(IOAPIC_GSI, OTHER_VECTOR, EDGE);
+	program_pin(PIN_GSI, OTHER_VECTOR, EDGE);
 	thread = spawn(take_storm_irqs, NULL);
 	while (!READ_ONCE(guest_is_done)) {
-		set_route(PIN_ROUTE(MSI_GSI, KVM_IRQCHIP_IOAPIC, IOAPIC_GSI));
+		set_route(PIN_ROUTE(MSI_GSI, PIN_CHIP, PIN_GSI));
 		irqfd_deassign(vm, MSI_GSI, fd);
 		remove_routes();
 		irqfd_assign(vm, MSI_GSI, fd);
@@ -729,6 +775,13 @@ SMOKE_FACT(storm_everything, "IRQFD-31 ROUTE-2 in a storm routes change and irqf
 	join(thread);
 
 	check_after_storm(storm, fd, MSI_GSI, VECTOR);
+}
+
+/* While a vCPU runs, arm64 tells of no line. */
+static void line_must_be_low(const char *message)
+{
+	if (ON_X86)
+		TEST_ASSERT(!pin_is_high(PIN_GSI), "%s", message);
 }
 
 /*
@@ -742,19 +795,20 @@ FACT(storm_resample_last, "IRQFD-37 in a storm the last irqfd takes its line dow
 	int storm;
 
 	boot();
-	program_pin(IOAPIC_GSI, VECTOR, LEVEL);
+	program_pin(PIN_GSI, VECTOR, LEVEL);
 	storm = doorbell_storm(fd, DOORBELL_HARDIRQ);
 	thread = spawn(take_storm_irqs, NULL);
 	while (!READ_ONCE(guest_is_done)) {
-		irqfd_assign_resample(vm, IOAPIC_GSI, fd, resamplefd);
+		irqfd_assign_resample(vm, PIN_GSI, fd, resamplefd);
 		wait_for_signals(storm, 2);
-		irqfd_deassign(vm, IOAPIC_GSI, fd);
-		TEST_ASSERT(!pin_is_high(IOAPIC_GSI), "The line stayed high");
+		irqfd_deassign(vm, PIN_GSI, fd);
+		line_must_be_low("The line stayed high");
 		wait_for_signals(storm, 2);
-		TEST_ASSERT(!pin_is_high(IOAPIC_GSI), "A deassigned irqfd raised the line");
+		line_must_be_low("A deassigned irqfd raised the line");
 	}
 	join(thread);
 	doorbell_end(storm);
+	TEST_ASSERT(!pin_is_high(PIN_GSI), "The line stayed high, or a deassigned irqfd raised it");
 }
 
 /*
@@ -809,7 +863,7 @@ FACT(storm_vm_closed, "IRQFD-30 closing the VM's fd in a storm detaches: signals
  * One interrupt leads to another.
  */
 static const struct kvm_irq_routing_entry chain_routes[] = {
-	PIN_ROUTE(IOAPIC_GSI, KVM_IRQCHIP_IOAPIC, IOAPIC_GSI),
+	PIN_ROUTE(PIN_GSI, PIN_CHIP, PIN_GSI),
 	MSI_ROUTE(MSI_GSI, OTHER_VECTOR),
 };
 
@@ -820,8 +874,8 @@ static int boot_with_chain(void)
 
 	boot();
 	set_routing(chain_routes, ARRAY_SIZE(chain_routes));
-	program_pin(IOAPIC_GSI, VECTOR, LEVEL);
-	irqfd_assign_resample(vm, IOAPIC_GSI, fd, resamplefd);
+	program_pin(PIN_GSI, VECTOR, LEVEL);
+	irqfd_assign_resample(vm, PIN_GSI, fd, resamplefd);
 	irqfd_assign(vm, MSI_GSI, resamplefd);
 	return fd;
 }
@@ -857,7 +911,7 @@ FACT(storm_chain, "IRQFD-11 in a storm resamplefd triggers another irqfd")
 
 	run_in_guest(guest_wait_irqs, OTHER_VECTOR, STORM_IRQS, false);
 	doorbell_end(storm);
-	irqfd_deassign(vm, IOAPIC_GSI, fd);
+	irqfd_deassign(vm, PIN_GSI, fd);
 	take_irqs();
 	eois = irqs_taken(VECTOR);
 	chained = irqs_taken(OTHER_VECTOR);
@@ -995,8 +1049,8 @@ static void die_in_storm(void)
 	int fd = boot_with_chain();
 	int self = eventfd_new();
 
-	irqfd_assign_resample(vm, IOAPIC_GSI, self, self);
-	ioeventfd_assign(vm, fd, DOORBELL, 1, KVM_IOEVENTFD_FLAG_PIO);
+	irqfd_assign_resample(vm, PIN_GSI, self, self);
+	ioeventfd_assign(vm, fd, DOORBELL_ADDR, 1, DOORBELL_BUS);
 	doorbell_wait(fd, DOORBELL_WAIT_TAKE);
 	add_producer(fd);
 	doorbell_storm(self, DOORBELL_SOFTIRQ);

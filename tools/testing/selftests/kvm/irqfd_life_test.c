@@ -18,12 +18,12 @@ static void assign_and_deassign_both(void)
 {
 	int fd = eventfd_new();
 
-	irqfd_assign(vm, IOAPIC_GSI, fd);
-	ioeventfd_assign(vm, fd, DOORBELL_PORT, 1, KVM_IOEVENTFD_FLAG_PIO);
-	irqfd_deassign(vm, IOAPIC_GSI, fd);
-	ioeventfd_deassign(vm, fd, DOORBELL_PORT, 1, KVM_IOEVENTFD_FLAG_PIO);
-	irqfd_assign_resample(vm, IOAPIC_GSI, fd, fd);
-	irqfd_deassign(vm, IOAPIC_GSI, fd);
+	irqfd_assign(vm, PIN_GSI, fd);
+	ioeventfd_assign(vm, fd, DOORBELL_ADDR, 1, DOORBELL_BUS);
+	irqfd_deassign(vm, PIN_GSI, fd);
+	ioeventfd_deassign(vm, fd, DOORBELL_ADDR, 1, DOORBELL_BUS);
+	irqfd_assign_resample(vm, PIN_GSI, fd, fd);
+	irqfd_deassign(vm, PIN_GSI, fd);
 	close(fd);
 }
 
@@ -81,9 +81,7 @@ SMOKE_FACT(many, "LIFE-1 closing a VM with 200 irqfds, half of them signalled, d
 {
 	int fds[NR_IRQFDS], resamplefds[NR_IRQFDS], i;
 
-	create_vm_with_irqchip();
-	vcpu = __vm_vcpu_add(vm, 0);
-	enable_apic(vcpu, 0);
+	create_vm_with_vcpu();
 	assign_many(fds, resamplefds);
 	for (i = 0; i < NR_IRQFDS; i += 2)
 		eventfd_signal(fds[i]);
@@ -115,6 +113,13 @@ static int lowest_free_id(void)
 	return id;
 }
 
+/* Near an irqchip. */
+#ifdef __x86_64__
+#define CHIP_GPA	IOAPIC_GPA
+#else
+#define CHIP_GPA	GICD_BASE_GPA
+#endif
+
 /* T-19 T-23: each way to succeed and to fail, and each way to end. */
 static void live(void)
 {
@@ -135,12 +140,12 @@ static void live(void)
 	TEST_ASSERT_ERRNO(__irqfd_assign_resample(vm, 3, fds[5], -1), EBADF);
 	TEST_ASSERT_ERRNO(__irqfd_assign_resample(vm, 3, fds[5], vm->fd), EINVAL);
 
-	ioeventfd_assign(vm, fds[5], DOORBELL_PORT, 1, KVM_IOEVENTFD_FLAG_PIO);
-	ioeventfd_assign(vm, fds[6], IOAPIC_GPA - 8, 0, 0);
-	ioeventfd_assign(vm, fds[7], IOAPIC_GPA - 16, 4, 0);
-	ioeventfd_deassign(vm, fds[7], IOAPIC_GPA - 16, 4, 0);
-	TEST_ASSERT_ERRNO(__ioeventfd_ioctl(vm, fds[7], IOAPIC_GPA - 8, 4, 0, 0), EEXIST);
-	TEST_ASSERT_ERRNO(__ioeventfd_ioctl(vm, fds[7], IOAPIC_GPA - 8, 0, 0,
+	ioeventfd_assign(vm, fds[5], DOORBELL_ADDR, 1, DOORBELL_BUS);
+	ioeventfd_assign(vm, fds[6], CHIP_GPA - 8, 0, 0);
+	ioeventfd_assign(vm, fds[7], CHIP_GPA - 16, 4, 0);
+	ioeventfd_deassign(vm, fds[7], CHIP_GPA - 16, 4, 0);
+	TEST_ASSERT_ERRNO(__ioeventfd_ioctl(vm, fds[7], CHIP_GPA - 8, 4, 0, 0), EEXIST);
+	TEST_ASSERT_ERRNO(__ioeventfd_ioctl(vm, fds[7], CHIP_GPA - 8, 0, 0,
 					    KVM_IOEVENTFD_FLAG_DEASSIGN), ENOENT);
 
 	for (i = 0; i < ARRAY_SIZE(fds); i++) {
@@ -172,6 +177,12 @@ FACT(no_leak, "LIFE-2 eventfds are gone with their VM: after 50 VMs a new one ha
 /*
  * A violent end.
  */
+#ifdef __x86_64__
+#define PLAIN_GSI	PIC_GSI
+#else
+#define PLAIN_GSI	(PIN_GSI + 2)
+#endif
+
 static int victims[4], doorbell;
 
 static void guest_kick_and_take(u64 unused1, u64 unused2, u64 unused3)
@@ -198,12 +209,12 @@ static void live_busily(void)
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	boot_vcpus(vcpus, 2);
-	program_pin(IOAPIC_GSI, VECTOR, EDGE);
-	program_pin(IOAPIC_GSI + 1, OTHER_VECTOR, LEVEL);
-	irqfd_assign(vm, IOAPIC_GSI, victims[0]);
-	irqfd_assign_resample(vm, IOAPIC_GSI + 1, victims[1], victims[2]);
-	irqfd_assign(vm, PIC_GSI, victims[2]);
-	ioeventfd_assign(vm, doorbell, DOORBELL_PORT, 1, KVM_IOEVENTFD_FLAG_PIO);
+	program_pin(PIN_GSI, VECTOR, EDGE);
+	program_pin(PIN_GSI + 1, OTHER_VECTOR, LEVEL);
+	irqfd_assign(vm, PIN_GSI, victims[0]);
+	irqfd_assign_resample(vm, PIN_GSI + 1, victims[1], victims[2]);
+	irqfd_assign(vm, PLAIN_GSI, victims[2]);
+	ioeventfd_assign(vm, doorbell, DOORBELL_ADDR, 1, DOORBELL_BUS);
 
 	write_guest_global(vm, guest_call, call);
 	for (i = 0; i < 2; i++) {
@@ -211,9 +222,9 @@ static void live_busily(void)
 		spawn(keep_signalling, &victims[i]);
 	}
 	for (;;) {
-		irqfd_assign_resample(vm, IOAPIC_GSI + 1, victims[3], victims[0]);
-		set_route(PIN_ROUTE(IOAPIC_GSI, KVM_IRQCHIP_IOAPIC, IOAPIC_GSI));
-		irqfd_deassign(vm, IOAPIC_GSI + 1, victims[3]);
+		irqfd_assign_resample(vm, PIN_GSI + 1, victims[3], victims[0]);
+		set_route(PIN_ROUTE(PIN_GSI, PIN_CHIP, PIN_GSI));
+		irqfd_deassign(vm, PIN_GSI + 1, victims[3]);
 	}
 }
 
@@ -259,7 +270,7 @@ FACT(killed, "LIFE-3 eventfds outlive a process killed amid signals and kicks, f
 
 	boot();
 	set_route(MSI_ROUTE(MSI_GSI, VECTOR));
-	ioeventfd_assign(vm, doorbell, DOORBELL_PORT, 1, KVM_IOEVENTFD_FLAG_PIO);
+	ioeventfd_assign(vm, doorbell, DOORBELL_ADDR, 1, DOORBELL_BUS);
 	for (i = 0; i < ARRAY_SIZE(victims); i++) {
 		irqfd_assign(vm, MSI_GSI, victims[i]);
 		must_inject(victims[i], VECTOR);

@@ -82,8 +82,8 @@ FACT(pin, "IRQFD-21 so does an edge on a pin of the IOAPIC")
 {
 	TEST_REQUIRE(kvm_has_pins());
 	boot_posted();
-	program_pin(IOAPIC_GSI, VECTOR, 0);
-	must_not_exit(IOAPIC_GSI);
+	program_pin(PIN_GSI, VECTOR, 0);
+	must_not_exit(PIN_GSI);
 }
 
 FACT(masked, "MASK-7 MASK-9 a masked MSI does not get to a vCPU that runs, and does at the unmask")

@@ -27,7 +27,7 @@ static void guest_toggle_mask(u64 pin, u64 vector, u64 unused)
 
 static void *toggle_mask(void *arg)
 {
-	run_in_guest(guest_toggle_mask, IOAPIC_GSI, VECTOR, 0);
+	run_in_guest(guest_toggle_mask, PIN_GSI, VECTOR, 0);
 	return NULL;
 }
 
@@ -41,12 +41,12 @@ static void *resample_under_mask_storm(void *arg)
 
 	seed_thread((long)arg);
 	for (i = 0; i < nr_resample_rounds; i++) {
-		irqfd_assign_resample(vm, IOAPIC_GSI, trigger, resamplefd);
+		irqfd_assign_resample(vm, PIN_GSI, trigger, resamplefd);
 		eventfd_signal(trigger);
 		wait_until(eventfd_take(resamplefd));
 		eventfd_signal(trigger);
 		jitter();
-		irqfd_deassign(vm, IOAPIC_GSI, trigger);
+		irqfd_deassign(vm, PIN_GSI, trigger);
 		eventfd_take(resamplefd);
 		wait_for_guest(&guest_unmasks, 3);
 		TEST_ASSERT_EQ(eventfd_take(resamplefd), 0);
@@ -61,7 +61,7 @@ FACT(mask_storm, "IRQFD-36 IRQFD-37 resamplers come and go while the guest masks
 	long i;
 
 	boot();
-	program_pin(IOAPIC_GSI, VECTOR, LEVEL | MASKED);
+	program_pin(PIN_GSI, VECTOR, LEVEL | MASKED);
 	nr_resample_rounds = scaled(100);
 	guest = spawn(toggle_mask, NULL);
 	for (i = 0; i < ARRAY_SIZE(threads); i++)
@@ -72,7 +72,7 @@ FACT(mask_storm, "IRQFD-36 IRQFD-37 resamplers come and go while the guest masks
 	join(guest);
 	ksft_print_msg("seed %u, %d rounds, %d interrupts\n", seed, nr_resample_rounds,
 		       irqs_taken(VECTOR));
-	TEST_ASSERT(!pin_is_high(IOAPIC_GSI), "The last deassign left the line high");
+	TEST_ASSERT(!pin_is_high(PIN_GSI), "The last deassign left the line high");
 }
 
 /* Devices that want the next interrupt as soon as they hear of an EOI. */
@@ -105,12 +105,12 @@ FACT(retrigger, "IRQFD-35 no signal that answers resamplefd at once is lost")
 
 	boot();
 	nr_signals = scaled(500);
-	program_pin(IOAPIC_GSI, VECTOR, LEVEL);
-	program_pin(IOAPIC_GSI + 1, OTHER_VECTOR, LEVEL);
+	program_pin(PIN_GSI, VECTOR, LEVEL);
+	program_pin(PIN_GSI + 1, OTHER_VECTOR, LEVEL);
 	for (i = 0; i < ARRAY_SIZE(devices); i++) {
 		devices[i].trigger = eventfd_new();
 		devices[i].resamplefd = eventfd_new();
-		irqfd_assign_resample(vm, IOAPIC_GSI + i, devices[i].trigger,
+		irqfd_assign_resample(vm, PIN_GSI + i, devices[i].trigger,
 				      devices[i].resamplefd);
 		threads[i] = spawn(want_interrupts, &devices[i]);
 	}
@@ -130,21 +130,21 @@ static int new_trigger, new_resamplefd, last_trigger;
 
 static void plug_in_new(void)
 {
-	irqfd_assign_resample(vm, IOAPIC_GSI, new_trigger, new_resamplefd);
+	irqfd_assign_resample(vm, PIN_GSI, new_trigger, new_resamplefd);
 	jitter();
 	eventfd_signal(new_trigger);
 }
 
 static void unplug_old(void)
 {
-	irqfd_deassign(vm, IOAPIC_GSI, fd);
+	irqfd_deassign(vm, PIN_GSI, fd);
 }
 
 static void prepare_unplug(void)
 {
-	irqfd_assign_resample(vm, IOAPIC_GSI, fd, other_fd);
+	irqfd_assign_resample(vm, PIN_GSI, fd, other_fd);
 	eventfd_signal(fd);
-	wait_until(pin_is_high(IOAPIC_GSI));
+	wait_until(pin_is_high(PIN_GSI));
 }
 
 /* Not being the last, the new one leaves the line as it is, with all it has queued done. */
@@ -152,11 +152,11 @@ static bool new_one_holds_line(void)
 {
 	bool high;
 
-	irqfd_assign_resample(vm, IOAPIC_GSI, last_trigger, last_trigger);
-	irqfd_deassign(vm, IOAPIC_GSI, new_trigger);
-	high = pin_is_high(IOAPIC_GSI);
-	irqfd_deassign(vm, IOAPIC_GSI, last_trigger);
-	TEST_ASSERT(!pin_is_high(IOAPIC_GSI), "The last deassign left the line high");
+	irqfd_assign_resample(vm, PIN_GSI, last_trigger, last_trigger);
+	irqfd_deassign(vm, PIN_GSI, new_trigger);
+	high = pin_is_high(PIN_GSI);
+	irqfd_deassign(vm, PIN_GSI, last_trigger);
+	TEST_ASSERT(!pin_is_high(PIN_GSI), "The last deassign left the line high");
 	return high;
 }
 
@@ -170,7 +170,7 @@ static int judge_unplug(void)
 static void boot_with_unplug(u32 ioapic_flags)
 {
 	boot();
-	program_pin(IOAPIC_GSI, VECTOR, ioapic_flags);
+	program_pin(PIN_GSI, VECTOR, ioapic_flags);
 	fd = eventfd_new();
 	other_fd = eventfd_new();
 	new_trigger = eventfd_new();
@@ -252,7 +252,7 @@ static void plug_in_new_later(void)
 {
 	wait_until_late();
 	usleep(20);
-	irqfd_assign_resample(vm, IOAPIC_GSI, new_trigger, new_resamplefd);
+	irqfd_assign_resample(vm, PIN_GSI, new_trigger, new_resamplefd);
 	eventfd_signal(new_trigger);
 }
 
@@ -279,7 +279,7 @@ static void *eoi_slowly(void *arg)
 static void *deassign_meanwhile(void *arg)
 {
 	wait_until(doorbell_signals(holder) != nr_held);
-	irqfd_deassign(vm, IOAPIC_GSI + 1, other_fd);
+	irqfd_deassign(vm, PIN_GSI + 1, other_fd);
 	return NULL;
 }
 
@@ -289,7 +289,7 @@ static bool assigned_during_eoi(void)
 	u64 before = doorbell_count(holder, DOORBELL_EXPIRED);
 	pthread_t guest, antagonist;
 
-	irqfd_assign_resample(vm, IOAPIC_GSI + 1, other_fd, eventfd_new());
+	irqfd_assign_resample(vm, PIN_GSI + 1, other_fd, eventfd_new());
 	eventfd_signal(fd);
 	wait_until(in_irr(vcpu, VECTOR));
 	take_irqs();
@@ -298,11 +298,11 @@ static bool assigned_during_eoi(void)
 	guest = spawn(eoi_slowly, NULL);
 	wait_until(doorbell_signals(holder) != nr_held);
 	usleep(50000);
-	irqfd_assign_resample(vm, IOAPIC_GSI + 2, new_trigger, new_resamplefd);
+	irqfd_assign_resample(vm, PIN_GSI + 2, new_trigger, new_resamplefd);
 	TEST_ASSERT(!__doorbell_ring(holder), "DOORBELL_RING got errno %i", errno);
 	join(guest);
 	join(antagonist);
-	irqfd_deassign(vm, IOAPIC_GSI + 2, new_trigger);
+	irqfd_deassign(vm, PIN_GSI + 2, new_trigger);
 	return doorbell_count(holder, DOORBELL_EXPIRED) == before;
 }
 
@@ -316,7 +316,7 @@ FACT(wait_alone, "IRQFD-37 while a deassign waits for an EOI, other irqfds that 
 	boot_with_unplug(LEVEL);
 	write_guest_global(vm, guest_defer_eoi, true);
 	holder = doorbell_wait(resamplefd, DOORBELL_WAIT_HOLD);
-	irqfd_assign_resample(vm, IOAPIC_GSI, fd, resamplefd);
+	irqfd_assign_resample(vm, PIN_GSI, fd, resamplefd);
 	/* On a busy host the time may be over before anything else has run. */
 	for (i = 0; i < 10 && !came; i++)
 		came = assigned_during_eoi();

@@ -21,11 +21,11 @@ static struct resampler assign_resample(u32 gsi)
 	return r;
 }
 
-static struct resampler boot_with_resampler(u32 ioapic_flags)
+static struct resampler boot_with_resampler(u32 flags)
 {
 	boot();
-	program_pin(IOAPIC_GSI, VECTOR, ioapic_flags);
-	return assign_resample(IOAPIC_GSI);
+	program_pin(PIN_GSI, VECTOR, flags);
+	return assign_resample(PIN_GSI);
 }
 
 /* One signal, one interrupt, one EOI, one notification. */
@@ -42,17 +42,19 @@ static void must_resample(struct resampler r)
 	TEST_ASSERT_EQ(eventfd_take(r.resamplefd), 1);
 }
 
-SMOKE_FACT(resample, "IRQFD-33 the EOI of a level interrupt lowers the line and signals resamplefd")
+SMOKE_FACT(resample,
+	   BY_ARCH("IRQFD-33 the EOI of a level interrupt lowers the line and signals resamplefd",
+		   "IRQFD-39 the EOI of a level interrupt lowers the line and signals resamplefd"))
 {
 	struct resampler r = boot_with_resampler(LEVEL);
 
 	eventfd_signal(r.fd);
 	wait_until(in_irr(vcpu, VECTOR));
-	TEST_ASSERT(pin_is_high(IOAPIC_GSI), "The line did not stay high");
+	TEST_ASSERT(pin_is_high(PIN_GSI), "The line did not stay high");
 	TEST_ASSERT_EQ(eventfd_take(r.resamplefd), 0);
 	take_irqs();
 	TEST_ASSERT_EQ(eventfd_take(r.resamplefd), 1);
-	TEST_ASSERT(!pin_is_high(IOAPIC_GSI), "The EOI did not lower the line");
+	TEST_ASSERT(!pin_is_high(PIN_GSI), "The EOI did not lower the line");
 	TEST_ASSERT_EQ(irqs_taken(VECTOR), 1);
 }
 
@@ -65,6 +67,7 @@ SMOKE_FACT(resample_loop, "IRQFD-35 a signal after the EOI delivers again, time 
 		must_resample(r);
 }
 
+#ifdef __x86_64__
 FACT(resample_pic, "IRQFD-33 the EOI at the PIC lowers the line and signals resamplefd")
 {
 	struct resampler r;
@@ -81,12 +84,14 @@ FACT(resample_pic, "IRQFD-33 the EOI at the PIC lowers the line and signals resa
 		TEST_ASSERT_EQ(eventfd_take(r.resamplefd), 1);
 	}
 }
+#endif
 
-FACT(resample_all, "IRQFD-33 an EOI signals every resamplefd of the gsi, whoever raised it")
+FACT(resample_all, BY_ARCH("IRQFD-33 an EOI signals every resamplefd of the gsi, whoever raised it",
+			   "IRQFD-39 an EOI signals every resamplefd of the gsi"))
 {
 	struct resampler a = boot_with_resampler(LEVEL);
-	struct resampler b = assign_resample(IOAPIC_GSI);
-	struct resampler elsewhere = assign_resample(IOAPIC_GSI + 1);
+	struct resampler b = assign_resample(PIN_GSI);
+	struct resampler elsewhere = assign_resample(PIN_GSI + 1);
 
 	must_resample(a);
 	TEST_ASSERT_EQ(eventfd_take(b.resamplefd), 1);
@@ -100,8 +105,8 @@ FACT(resample_shared, "IRQFD-11 irqfds of two gsis can share a resamplefd")
 	struct resampler a = boot_with_resampler(LEVEL);
 	struct resampler b = { eventfd_new(), a.resamplefd };
 
-	irqfd_assign_resample(vm, IOAPIC_GSI + 1, b.fd, b.resamplefd);
-	program_pin(IOAPIC_GSI + 1, OTHER_VECTOR, LEVEL);
+	irqfd_assign_resample(vm, PIN_GSI + 1, b.fd, b.resamplefd);
+	program_pin(PIN_GSI + 1, OTHER_VECTOR, LEVEL);
 	eventfd_signal(a.fd);
 	wait_until(in_irr(vcpu, VECTOR));
 	eventfd_signal(b.fd);
@@ -114,13 +119,13 @@ FACT(resample_shared, "IRQFD-11 irqfds of two gsis can share a resamplefd")
 FACT(resample_collapse, "IRQFD-35 N signals before one EOI are one interrupt and one notification")
 {
 	struct resampler a = boot_with_resampler(LEVEL);
-	struct resampler b = assign_resample(IOAPIC_GSI);
+	struct resampler b = assign_resample(PIN_GSI);
 	int i;
 
 	for (i = 0; i < 3; i++)
 		eventfd_signal(a.fd);
-	irqfd_deassign(vm, IOAPIC_GSI, a.fd);
-	TEST_ASSERT(pin_is_high(IOAPIC_GSI), "The line did not stay high");
+	irqfd_deassign(vm, PIN_GSI, a.fd);
+	TEST_ASSERT(pin_is_high(PIN_GSI), "The line did not stay high");
 	take_irqs();
 	TEST_ASSERT_EQ(irqs_taken(VECTOR), 1);
 	TEST_ASSERT_EQ(eventfd_take(b.resamplefd), 1);
@@ -132,51 +137,50 @@ static bool is_high_and_in_irr(int gsi)
 	return pin_is_high(gsi) && in_irr(vcpu, VECTOR);
 }
 
-FACT(resample_at_once, "IRQFD-33 the line is up when write() returns, and down after the EOI")
+FACT(resample_now, BY_ARCH("IRQFD-33 the line is up when write() returns, and down after the EOI",
+			   "IRQFD-39 the line is up when write() returns, and down after the EOI"))
 {
 	struct resampler r = boot_with_resampler(LEVEL);
 	int i;
 
 	for (i = 1; i <= 10; i++) {
-		TEST_ASSERT_EQ(signal_does(r.fd, is_high_and_in_irr, IOAPIC_GSI),
-			       kvm_has_eventfd_fastpath());
-		wait_until(is_high_and_in_irr(IOAPIC_GSI));
+		TEST_ASSERT_EQ(signal_does(r.fd, is_high_and_in_irr, PIN_GSI),
+			       pins_are_set_at_once());
+		wait_until(is_high_and_in_irr(PIN_GSI));
 		take_irqs();
 		TEST_ASSERT_EQ(irqs_taken(VECTOR), i);
 		TEST_ASSERT_EQ(eventfd_take(r.resamplefd), 1);
-		TEST_ASSERT(!pin_is_high(IOAPIC_GSI), "The EOI left the line high");
+		TEST_ASSERT(!pin_is_high(PIN_GSI), "The EOI left the line high");
 	}
 }
 
 FACT(resample_last, "IRQFD-37 deassign of the last resampler, and only it, lowers the line")
 {
 	struct resampler a = boot_with_resampler(LEVEL | MASKED);
-	struct resampler b = assign_resample(IOAPIC_GSI);
+	struct resampler b = assign_resample(PIN_GSI);
 
 	eventfd_signal(a.fd);
-	wait_until(pin_is_high(IOAPIC_GSI));
-	irqfd_deassign(vm, IOAPIC_GSI, a.fd);
-	TEST_ASSERT(pin_is_high(IOAPIC_GSI), "The first deassign lowered the line");
-	irqfd_deassign(vm, IOAPIC_GSI, b.fd);
-	TEST_ASSERT(!pin_is_high(IOAPIC_GSI), "The last deassign left the line high");
+	wait_until(pin_is_high(PIN_GSI));
+	irqfd_deassign(vm, PIN_GSI, a.fd);
+	TEST_ASSERT(pin_is_high(PIN_GSI), "The first deassign lowered the line");
+	irqfd_deassign(vm, PIN_GSI, b.fd);
+	TEST_ASSERT(!pin_is_high(PIN_GSI), "The last deassign left the line high");
 }
 
 FACT(resample_deassigned, "IRQFD-37 after deassign an EOI signals no resamplefd any more")
 {
-	struct resampler r = boot_with_resampler(EDGE);
+	struct resampler r = boot_with_resampler(ACKED);
 
-	pulse_line(IOAPIC_GSI);
-	take_irqs();
+	interrupt_by_line(PIN_GSI, VECTOR);
 	TEST_ASSERT_EQ(eventfd_take(r.resamplefd), 1);
-	irqfd_deassign(vm, IOAPIC_GSI, r.fd);
-	pulse_line(IOAPIC_GSI);
-	take_irqs();
+	irqfd_deassign(vm, PIN_GSI, r.fd);
+	interrupt_by_line(PIN_GSI, VECTOR);
 	TEST_ASSERT_EQ(irqs_taken(VECTOR), 2);
 	TEST_ASSERT_EQ(eventfd_take(r.resamplefd), 0);
 
 	/* What comes after it has a line of its own. */
-	program_pin(IOAPIC_GSI, VECTOR, LEVEL);
-	irqfd_assign_resample(vm, IOAPIC_GSI, r.fd, r.resamplefd);
+	program_pin(PIN_GSI, VECTOR, LEVEL);
+	irqfd_assign_resample(vm, PIN_GSI, r.fd, r.resamplefd);
 	eventfd_signal(r.fd);
 	wait_until(in_irr(vcpu, VECTOR));
 	take_irqs();
@@ -184,36 +188,37 @@ FACT(resample_deassigned, "IRQFD-37 after deassign an EOI signals no resamplefd 
 	TEST_ASSERT_EQ(eventfd_take(r.resamplefd), 1);
 }
 
-FACT(resample_irq_line, "IRQFD-34 the EOI of what KVM_IRQ_LINE raised signals resamplefd as well")
+FACT(irq_line, BY_ARCH("IRQFD-34 the EOI of what KVM_IRQ_LINE raised signals resamplefd as well",
+		       "IRQFD-39 the EOI of what KVM_IRQ_LINE raised signals resamplefd as well"))
 {
-	struct resampler r = boot_with_resampler(EDGE);
+	struct resampler r = boot_with_resampler(ACKED);
 
-	pulse_line(IOAPIC_GSI);
-	take_irqs();
+	interrupt_by_line(PIN_GSI, VECTOR);
 	TEST_ASSERT_EQ(eventfd_take(r.resamplefd), 1);
 
 	/* KVM lowers its own source's line at an EOI, not userspace's. */
-	program_pin(IOAPIC_GSI, VECTOR, LEVEL);
+	program_pin(PIN_GSI, VECTOR, LEVEL);
 	write_guest_global(vm, guest_defer_eoi, true);
-	kvm_irq_line(vm, IOAPIC_GSI, 1);
+	set_line(PIN_GSI, 1);
 	take_irqs();
 	TEST_ASSERT_EQ(eventfd_take(r.resamplefd), 0);
-	kvm_irq_line(vm, IOAPIC_GSI, 0);
+	set_line(PIN_GSI, 0);
 	run_in_guest(guest_eoi, VECTOR, 0, 0);
 	TEST_ASSERT_EQ(eventfd_take(r.resamplefd), 1);
 	TEST_ASSERT_EQ(irqs_taken(VECTOR), 2);
 }
 
+#ifdef __x86_64__
 /* T-34: only now does the EOI of this vector have to come out of the guest. */
 SMOKE_FACT(resample_late, "IRQFD-34 a resampler added to an edge pin in use hears the next EOI")
 {
 	struct resampler r;
 
 	boot();
-	program_pin(IOAPIC_GSI, VECTOR, EDGE);
-	pulse_line(IOAPIC_GSI);
+	program_pin(PIN_GSI, VECTOR, EDGE);
+	pulse_line(PIN_GSI);
 	take_irqs();
-	r = assign_resample(IOAPIC_GSI);
+	r = assign_resample(PIN_GSI);
 	must_resample(r);
 	must_resample(r);
 }
@@ -224,9 +229,9 @@ FACT(resample_unmask, "IRQFD-36 unmasking a pending level pin signals resamplefd
 	struct resampler r = boot_with_resampler(LEVEL | MASKED);
 
 	eventfd_signal(r.fd);
-	wait_until(pin_is_high(IOAPIC_GSI));
+	wait_until(pin_is_high(PIN_GSI));
 	TEST_ASSERT_EQ(eventfd_take(r.resamplefd), 0);
-	program_pin(IOAPIC_GSI, VECTOR, LEVEL);
+	program_pin(PIN_GSI, VECTOR, LEVEL);
 	TEST_ASSERT_EQ(eventfd_take(r.resamplefd), 1);
 	take_irqs();
 	TEST_ASSERT_EQ(irqs_taken(VECTOR), 0);
@@ -238,12 +243,41 @@ FACT(resample_unmask, "IRQFD-36 unmasking a pending level pin signals resamplefd
 FACT(unmask, "IRQFD-36 without a resampler the same unmask injects")
 {
 	boot();
-	program_pin(IOAPIC_GSI, VECTOR, LEVEL | MASKED);
-	kvm_irq_line(vm, IOAPIC_GSI, 1);
+	program_pin(PIN_GSI, VECTOR, LEVEL | MASKED);
+	set_line(PIN_GSI, 1);
 	TEST_ASSERT(irr_is_empty(vcpu), "A masked pin injected");
-	program_pin(IOAPIC_GSI, VECTOR, LEVEL);
+	program_pin(PIN_GSI, VECTOR, LEVEL);
 	TEST_ASSERT(in_irr(vcpu, VECTOR), "The unmask did not inject");
 }
+#else
+FACT(resample_enable, "IRQFD-39 enabling a pending SPI injects, and only its EOI is resampled")
+{
+	struct resampler r = boot_with_resampler(LEVEL | MASKED);
+
+	eventfd_signal(r.fd);
+	TEST_ASSERT(pin_is_high(PIN_GSI), "The line is not up");
+	TEST_ASSERT(irr_is_empty(vcpu), "A disabled SPI injected");
+	program_pin(PIN_GSI, VECTOR, LEVEL);
+	TEST_ASSERT(in_irr(vcpu, VECTOR), "It does not inject");
+	TEST_ASSERT_EQ(eventfd_take(r.resamplefd), 0);
+	take_irqs();
+	TEST_ASSERT_EQ(irqs_taken(VECTOR), 1);
+	TEST_ASSERT_EQ(eventfd_take(r.resamplefd), 1);
+}
+
+FACT(resample_edge, "IRQFD-39 the EOI of an edge triggered SPI is not resampled")
+{
+	struct resampler r = boot_with_resampler(EDGE);
+	int i;
+
+	for (i = 1; i <= 3; i++) {
+		eventfd_signal(r.fd);
+		take_irqs();
+		TEST_ASSERT_EQ(irqs_taken(VECTOR), i);
+		TEST_ASSERT_EQ(eventfd_take(r.resamplefd), 0);
+	}
+}
+#endif
 
 FACT(resamplefd_closed, "IRQFD-29 closing resamplefd detaches nothing")
 {
@@ -256,7 +290,7 @@ FACT(resamplefd_closed, "IRQFD-29 closing resamplefd detaches nothing")
 		wait_until(in_irr(vcpu, VECTOR));
 		take_irqs();
 		TEST_ASSERT_EQ(irqs_taken(VECTOR), i);
-		TEST_ASSERT(!pin_is_high(IOAPIC_GSI), "The EOI did not lower the line");
+		TEST_ASSERT(!pin_is_high(PIN_GSI), "The EOI did not lower the line");
 	}
 }
 
@@ -282,29 +316,30 @@ SMOKE_FACT(resample_self, "IRQFD-11 if resamplefd is the trigger every EOI inter
 	int fd = eventfd_new();
 
 	boot();
-	program_pin(IOAPIC_GSI, VECTOR, LEVEL);
+	program_pin(PIN_GSI, VECTOR, LEVEL);
 	write_guest_global(vm, guest_irq_limit, STORM);
-	irqfd_assign_resample(vm, IOAPIC_GSI, fd, fd);
+	irqfd_assign_resample(vm, PIN_GSI, fd, fd);
 	eventfd_signal(fd);
 	run_in_guest(guest_wait_irqs, VECTOR, STORM, false);
 	TEST_ASSERT_EQ(irqs_taken(VECTOR), STORM);
 
-	irqfd_deassign(vm, IOAPIC_GSI, fd);
-	TEST_ASSERT(!pin_is_high(IOAPIC_GSI), "Deassign left the line high");
+	irqfd_deassign(vm, PIN_GSI, fd);
+	TEST_ASSERT(!pin_is_high(PIN_GSI), "Deassign left the line high");
 }
 
+#ifdef __x86_64__
 /* T-46: at the unmask KVM may signal resamplefd with the IOAPIC locked. */
 FACT(resample_chain, "IRQFD-11 resamplefd can trigger another pin, at EOI and at unmask")
 {
 	struct resampler r = boot_with_resampler(LEVEL | MASKED);
 
-	program_pin(IOAPIC_GSI + 1, OTHER_VECTOR, EDGE);
-	irqfd_assign(vm, IOAPIC_GSI + 1, r.resamplefd);
+	program_pin(PIN_GSI + 1, OTHER_VECTOR, EDGE);
+	irqfd_assign(vm, PIN_GSI + 1, r.resamplefd);
 
 	eventfd_signal(r.fd);
-	wait_until(pin_is_high(IOAPIC_GSI));
-	program_pin(IOAPIC_GSI, VECTOR, LEVEL);
-	wait_for_pulse(IOAPIC_GSI + 1, OTHER_VECTOR);
+	wait_until(pin_is_high(PIN_GSI));
+	program_pin(PIN_GSI, VECTOR, LEVEL);
+	wait_for_pulse(PIN_GSI + 1, OTHER_VECTOR);
 	take_irqs();
 	TEST_ASSERT_EQ(irqs_taken(VECTOR), 0);
 	TEST_ASSERT_EQ(irqs_taken(OTHER_VECTOR), 1);
@@ -314,6 +349,22 @@ FACT(resample_chain, "IRQFD-11 resamplefd can trigger another pin, at EOI and at
 	run_in_guest(guest_wait_irqs, OTHER_VECTOR, 2, false);
 	TEST_ASSERT_EQ(irqs_taken(VECTOR), 1);
 }
+#else
+FACT(resample_chain, "IRQFD-11 resamplefd can trigger another pin at EOI")
+{
+	struct resampler r = boot_with_resampler(LEVEL);
+	int i;
+
+	program_pin(PIN_GSI + 1, OTHER_VECTOR, EDGE);
+	irqfd_assign(vm, PIN_GSI + 1, r.resamplefd);
+	for (i = 1; i <= 5; i++) {
+		eventfd_signal(r.fd);
+		TEST_ASSERT(!in_irr(vcpu, OTHER_VECTOR), "Resampled before the EOI");
+		run_in_guest(guest_wait_irqs, OTHER_VECTOR, i, false);
+		TEST_ASSERT_EQ(irqs_taken(VECTOR), i);
+	}
+}
+#endif
 
 int main(int argc, char *argv[])
 {

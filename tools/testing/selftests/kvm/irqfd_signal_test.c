@@ -12,7 +12,8 @@
 /*
  * Delivery.
  */
-SMOKE_FACT(msi, "IRQFD-22 an MSI is in the IRR when write() returns, and is taken once")
+SMOKE_FACT(msi, BY_ARCH("IRQFD-22 an MSI is in the IRR when write() returns, and is taken once",
+			"IRQFD-24 a cached MSI is pending when write() returns, and is taken once"))
 {
 	int fd = boot_with_msi();
 	int i;
@@ -57,27 +58,30 @@ static void check_waiting_vcpu(bool halt)
 	TEST_ASSERT_EQ(irqs_taken(VECTOR), waiter.nr);
 }
 
-FACT(msi_running, "IRQFD-22 an MSI interrupts a guest that runs")
+FACT(msi_running, BY_ARCH("IRQFD-22 an MSI interrupts a guest that runs",
+			  "IRQFD-24 an MSI interrupts a guest that runs"))
 {
 	check_waiting_vcpu(false);
 }
 
-SMOKE_FACT(msi_halted, "IRQFD-22 an MSI wakes a guest that has halted")
+SMOKE_FACT(msi_halted, BY_ARCH("IRQFD-22 an MSI wakes a guest that has halted",
+			       "IRQFD-24 an MSI wakes a guest that has halted"))
 {
 	check_waiting_vcpu(true);
 }
 
+#ifdef __x86_64__
 SMOKE_FACT(ioapic, "IRQFD-21 a signal pulses an edge triggered pin of the IOAPIC")
 {
 	int fd, i;
 
 	boot();
-	program_pin(IOAPIC_GSI, VECTOR, EDGE);
-	fd = new_irqfd(IOAPIC_GSI);
+	program_pin(PIN_GSI, VECTOR, EDGE);
+	fd = new_irqfd(PIN_GSI);
 	for (i = 1; i <= 10; i++) {
 		eventfd_signal(fd);
 		TEST_ASSERT_EQ(eventfd_take(fd), 0);
-		wait_for_pulse(IOAPIC_GSI, VECTOR);
+		wait_for_pulse(PIN_GSI, VECTOR);
 		take_irqs();
 		TEST_ASSERT_EQ(irqs_taken(VECTOR), i);
 	}
@@ -118,12 +122,12 @@ FACT(ioapic_at_once, "IRQFD-21 a pin of the IOAPIC has been pulsed when write() 
 	int fd, i;
 
 	boot();
-	program_pin(IOAPIC_GSI, VECTOR, EDGE);
-	fd = new_irqfd(IOAPIC_GSI);
+	program_pin(PIN_GSI, VECTOR, EDGE);
+	fd = new_irqfd(PIN_GSI);
 	for (i = 1; i <= 10; i++) {
-		TEST_ASSERT_EQ(signal_does(fd, pin_was_pulsed, IOAPIC_GSI),
+		TEST_ASSERT_EQ(signal_does(fd, pin_was_pulsed, PIN_GSI),
 			       kvm_has_eventfd_fastpath());
-		wait_for_pulse(IOAPIC_GSI, VECTOR);
+		wait_for_pulse(PIN_GSI, VECTOR);
 		take_irqs();
 		TEST_ASSERT_EQ(irqs_taken(VECTOR), i);
 	}
@@ -162,12 +166,12 @@ FACT(pin_off, "FAST-1 with eventfd_fastpath off a pin is pulsed later")
 
 	begin_turning_fastpath();
 	boot();
-	program_pin(IOAPIC_GSI, VECTOR, EDGE);
-	fd = new_irqfd(IOAPIC_GSI);
+	program_pin(PIN_GSI, VECTOR, EDGE);
+	fd = new_irqfd(PIN_GSI);
 	for (i = 1; i <= 4; i++) {
 		turn_fastpath(i & 1);
-		TEST_ASSERT_EQ(signal_does(fd, pin_was_pulsed, IOAPIC_GSI), i & 1);
-		wait_for_pulse(IOAPIC_GSI, VECTOR);
+		TEST_ASSERT_EQ(signal_does(fd, pin_was_pulsed, PIN_GSI), i & 1);
+		wait_for_pulse(PIN_GSI, VECTOR);
 		take_irqs();
 		TEST_ASSERT_EQ(irqs_taken(VECTOR), i);
 	}
@@ -179,12 +183,12 @@ FACT(ioapic_broadcast, "IRQFD-21 a pin whose interrupt goes to all APICs is puls
 	int fd, i;
 
 	boot();
-	program_pin(IOAPIC_GSI, VECTOR, EDGE);
-	run_in_guest(guest_write_ioapic, 0x11 + 2 * IOAPIC_GSI, 0xff << 24, 0);
-	fd = new_irqfd(IOAPIC_GSI);
+	program_pin(PIN_GSI, VECTOR, EDGE);
+	run_in_guest(guest_write_ioapic, 0x11 + 2 * PIN_GSI, 0xff << 24, 0);
+	fd = new_irqfd(PIN_GSI);
 	for (i = 1; i <= 10; i++) {
-		TEST_ASSERT(!signal_does(fd, pin_was_pulsed, IOAPIC_GSI), "It came at once");
-		wait_for_pulse(IOAPIC_GSI, VECTOR);
+		TEST_ASSERT(!signal_does(fd, pin_was_pulsed, PIN_GSI), "It came at once");
+		wait_for_pulse(PIN_GSI, VECTOR);
 		take_irqs();
 		TEST_ASSERT_EQ(irqs_taken(VECTOR), i);
 	}
@@ -201,7 +205,7 @@ static void *keep_pulsing(void *unused)
 {
 	while (!READ_ONCE(stop_pulsing)) {
 		irqchip_state(KVM_IRQCHIP_IOAPIC);
-		pulse_line(IOAPIC_GSI + 1);
+		pulse_line(PIN_GSI + 1);
 		nr_pulses++;
 	}
 	return NULL;
@@ -213,12 +217,12 @@ FACT(ioapic_contended, "IRQFD-21 no pulse is lost while others use the chip")
 	int fd, i;
 
 	boot();
-	program_pin(IOAPIC_GSI, VECTOR, EDGE);
-	fd = new_irqfd(IOAPIC_GSI);
+	program_pin(PIN_GSI, VECTOR, EDGE);
+	fd = new_irqfd(PIN_GSI);
 	thread = spawn(keep_pulsing, NULL);
 	for (i = 1; i <= 300; i++) {
 		eventfd_signal(fd);
-		wait_for_pulse(IOAPIC_GSI, VECTOR);
+		wait_for_pulse(PIN_GSI, VECTOR);
 		take_irqs();
 		TEST_ASSERT_EQ(irqs_taken(VECTOR), i);
 	}
@@ -243,6 +247,123 @@ FACT(pic_and_ioapic, "ROUTE-3 a gsi below 16 reaches the PIC and the IOAPIC")
 	TEST_ASSERT_EQ(irqs_taken(VECTOR), 1);
 	TEST_ASSERT_EQ(irqs_taken(PIC_VECTOR + PIC_GSI), 1);
 }
+#else
+/* KVM asks the ITS, in a work item, and keeps the answer. */
+FACT(msi_uncached, "IRQFD-24 an MSI whose translation is not cached comes later, the next at once")
+{
+	int fd = boot_with_msi();
+	int i;
+
+	for (i = 1; i <= 10; i++) {
+		forget_translations();
+		eventfd_signal(fd);
+		TEST_ASSERT_EQ(eventfd_take(fd), 0);
+		wait_until(in_irr(vcpu, VECTOR));
+		take_irqs();
+		TEST_ASSERT_EQ(irqs_taken(VECTOR), 2 * i - 1);
+		must_inject(fd, VECTOR);
+	}
+}
+
+static struct kvm_irq_routing_entry msi_from(u32 devid, u64 address, u32 event)
+{
+	struct kvm_irq_routing_entry entry = MSI_ROUTE(MSI_GSI, event);
+
+	entry.u.msi.address_lo = address;
+	entry.u.msi.address_hi = address >> 32;
+	entry.u.msi.devid = devid;
+	return entry;
+}
+
+/* Deassign waits for what a signal has queued. */
+FACT(msi_unmapped, "IRQFD-24 an MSI that no ITS has a mapping for goes nowhere, and does no harm")
+{
+	const u64 its = GITS_BASE_GPA + GITS_TRANSLATER;
+	const struct kvm_irq_routing_entry nowhere[] = {
+		msi_from(0, its, LAST_EVENT + 1),
+		msi_from(0, its, -1),
+		msi_from(1, its, VECTOR),
+		msi_from(-1, its, VECTOR),
+		msi_from(0, its + (1ull << 32), VECTOR),
+		msi_from(0, GICD_BASE_GPA, VECTOR),
+		msi_from(0, DOORBELL_ADDR, VECTOR),
+		msi_from(0, 0, VECTOR),
+	};
+	int fd, i;
+
+	boot();
+	fd = eventfd_new();
+	for (i = 0; i < ARRAY_SIZE(nowhere); i++) {
+		set_route(nowhere[i]);
+		irqfd_assign(vm, MSI_GSI, fd);
+		eventfd_signal(fd);
+		TEST_ASSERT_EQ(eventfd_take(fd), 0);
+		irqfd_deassign(vm, MSI_GSI, fd);
+		TEST_ASSERT(irr_is_empty(vcpu), "Entry %d leads somewhere", i);
+	}
+	irqfd_assign(vm, MSI_GSI, fd);
+	set_route(MSI_ROUTE(MSI_GSI, VECTOR));
+	must_inject(fd, VECTOR);
+}
+
+FACT(msi_no_its, "IRQFD-24 nor does one in a VM without an ITS")
+{
+	int fd = eventfd_new();
+
+	create_vm_with_vcpu();
+	set_route(MSI_ROUTE(MSI_GSI, VECTOR));
+	irqfd_assign(vm, MSI_GSI, fd);
+	eventfd_signal(fd);
+	TEST_ASSERT_EQ(eventfd_take(fd), 0);
+	irqfd_deassign(vm, MSI_GSI, fd);
+	TEST_ASSERT(irr_is_empty(vcpu), "It leads somewhere");
+}
+
+SMOKE_FACT(spi_edge, "IRQFD-24 an edge triggered SPI is pending when write() returns")
+{
+	int fd, i;
+
+	boot();
+	program_pin(PIN_GSI, VECTOR, EDGE);
+	fd = new_irqfd(PIN_GSI);
+	for (i = 1; i <= 10; i++) {
+		must_inject(fd, VECTOR);
+		TEST_ASSERT_EQ(irqs_taken(VECTOR), i);
+		TEST_ASSERT_EQ(eventfd_take(fd), 0);
+	}
+}
+
+/* An EOI that nobody resamples does not lower it, nor does deassign. */
+FACT(spi_level, "IRQFD-24 a level triggered SPI stays up until an EOI that is resampled")
+{
+	int fd, resamplefd = eventfd_new(), i;
+
+	boot();
+	program_pin(PIN_GSI, VECTOR, LEVEL);
+	write_guest_global(vm, guest_defer_eoi, true);
+	fd = new_irqfd(PIN_GSI);
+	TEST_ASSERT(signal_does(fd, vcpu_in_irr, VECTOR), "The signal did not inject");
+	for (i = 1; i <= 3; i++) {
+		take_irqs();
+		run_in_guest(guest_eoi, VECTOR, 0, 0);
+		TEST_ASSERT_EQ(irqs_taken(VECTOR), i);
+		TEST_ASSERT(pin_is_high(PIN_GSI), "The EOI lowered the line");
+	}
+	irqfd_deassign(vm, PIN_GSI, fd);
+	TEST_ASSERT(pin_is_high(PIN_GSI), "The deassign lowered the line");
+
+	irqfd_assign_resample(vm, PIN_GSI, fd, resamplefd);
+	take_irqs();
+	TEST_ASSERT_EQ(irqs_taken(VECTOR), 4);
+	TEST_ASSERT(pin_is_high(PIN_GSI), "The line went down before the EOI");
+	TEST_ASSERT_EQ(eventfd_take(resamplefd), 0);
+	run_in_guest(guest_eoi, VECTOR, 0, 0);
+	TEST_ASSERT(!pin_is_high(PIN_GSI), "The EOI did not lower the line");
+	TEST_ASSERT_EQ(eventfd_take(resamplefd), 1);
+	take_irqs();
+	TEST_ASSERT_EQ(irqs_taken(VECTOR), 4);
+}
+#endif
 
 FACT(one_gsi, "IRQFD-9 several eventfds on one gsi each inject")
 {
@@ -380,7 +501,7 @@ SMOKE_FACT(loopback, "IRQFD-11 a doorbell on the irqfd's eventfd interrupts the 
 	int fd = boot_with_msi();
 	int i;
 
-	ioeventfd_assign(vm, fd, DOORBELL_PORT, 1, KVM_IOEVENTFD_FLAG_PIO);
+	ioeventfd_assign(vm, fd, DOORBELL_ADDR, 1, DOORBELL_BUS);
 	for (i = 1; i <= 5; i++) {
 		TEST_ASSERT_EQ(run_in_guest(guest_kick, 0, 0, 0), 0);
 		TEST_ASSERT(in_irr(vcpu, VECTOR), "The doorbell did not interrupt");
@@ -440,10 +561,10 @@ FACT(route_to_pin, "ROUTE-2 a gsi can move from an MSI to a pin and back")
 {
 	int fd = boot_with_msi();
 
-	program_pin(IOAPIC_GSI, OTHER_VECTOR, EDGE);
-	set_route(PIN_ROUTE(MSI_GSI, KVM_IRQCHIP_IOAPIC, IOAPIC_GSI));
+	program_pin(PIN_GSI, OTHER_VECTOR, EDGE);
+	set_route(PIN_ROUTE(MSI_GSI, PIN_CHIP, PIN_GSI));
 	eventfd_signal(fd);
-	wait_for_pulse(IOAPIC_GSI, OTHER_VECTOR);
+	wait_for_pulse(PIN_GSI, OTHER_VECTOR);
 	take_irqs();
 	set_route(MSI_ROUTE(MSI_GSI, VECTOR));
 	must_inject(fd, VECTOR);

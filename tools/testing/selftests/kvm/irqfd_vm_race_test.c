@@ -11,14 +11,12 @@
 /*
  * The end of the VM's file.
  *
- * Such a VM's vCPU never runs: it is enough that its APIC accepts interrupts.
+ * Such a VM's vCPU never runs: it is enough that it accepts interrupts.
  */
 static void create_vm(void)
 {
-	vm = new_vm();
-	vcpu = __vm_vcpu_add(vm, 0);
-	enable_apic(vcpu, 0);
-	set_route(MSI_ROUTE(MSI_GSI, VECTOR));
+	create_vm_with_vcpu();
+	set_route(IDLE_ROUTE(MSI_GSI, VECTOR));
 }
 
 static void create_vm_and_assign(void)
@@ -31,6 +29,7 @@ static void create_vm_and_assign(void)
 static void free_closed_vm(void)
 {
 	vm->fd = open("/dev/null", O_RDONLY);
+	close_chips(vm);
 	kvm_vm_free(vm);
 }
 
@@ -138,7 +137,7 @@ static void create_vm_and_bundle(void)
 		if (i & 1)
 			irqfd_assign(vm, MSI_GSI, bundle[i]);
 		else
-			irqfd_assign_resample(vm, IOAPIC_GSI, bundle[i], bundle[i]);
+			irqfd_assign_resample(vm, PIN_GSI, bundle[i], bundle[i]);
 	}
 }
 
@@ -188,10 +187,10 @@ FACT(release_under_fire, "IRQFD-30 nothing injects once a VM is closed under fir
 	int i, j;
 
 	boot_for_msi();
-	program_pin(IOAPIC_GSI, OTHER_VECTOR, EDGE);
+	program_pin(PIN_GSI, OTHER_VECTOR, EDGE);
 	for (i = 0; i < ARRAY_SIZE(bundle); i++) {
 		bundle[i] = eventfd_new();
-		irqfd_assign(vm, i & 1 ? MSI_GSI : IOAPIC_GSI, bundle[i]);
+		irqfd_assign(vm, i & 1 ? MSI_GSI : PIN_GSI, bundle[i]);
 	}
 	for (i = 0; i < ARRAY_SIZE(threads); i++)
 		threads[i] = spawn(signal_bundle, NULL);
@@ -293,9 +292,9 @@ static void *deassign_in_own_vm(void *arg)
 
 	for (i = 0; i < scaled(100); i++) {
 		irqfd_assign(vm, MSI_GSI, plain);
-		irqfd_assign_resample(vm, IOAPIC_GSI, resample, plain);
+		irqfd_assign_resample(vm, PIN_GSI, resample, plain);
 		eventfd_signal(resample);
-		irqfd_deassign(vm, IOAPIC_GSI, resample);
+		irqfd_deassign(vm, PIN_GSI, resample);
 		irqfd_deassign(vm, MSI_GSI, plain);
 
 		/* Neither EBUSY nor an irqfd of old. */

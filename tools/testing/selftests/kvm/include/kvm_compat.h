@@ -67,6 +67,12 @@ static inline int close_vcpu_fd(struct kvm_vcpu *vcpu)
 	return close(vcpu->fd);
 }
 
+#ifdef __aarch64__
+static inline void test_disable_default_vgic(void)
+{
+}
+#endif /* __aarch64__ */
+
 #ifdef __x86_64__
 #include "svm_util.h"
 #include "vmx.h"

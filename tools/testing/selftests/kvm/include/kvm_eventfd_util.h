@@ -24,9 +24,30 @@
 	kvm_static_assert(offsetof(_struct, _field) == (_offset) &&	\
 			  sizeof(((_struct *)0)->_field) == (_size))
 
+/* Facts are about all architectures, but for some. */
+#ifdef __x86_64__
+#define ON_X86	1
+#else
+#define ON_X86	0
+#endif
+
 /* Each fact has a process of its own and needs, but for a few, one VM. */
 static struct kvm_vm *vm;
 static struct kvm_vcpu *vcpu;
+
+/* As irqfds need it. */
+static inline void create_irqchip(struct kvm_vm *vm)
+{
+#ifdef __aarch64__
+	int fd = kvm_create_device(vm, KVM_DEV_TYPE_ARM_VGIC_V3);
+
+	kvm_device_attr_set(fd, KVM_DEV_ARM_VGIC_GRP_CTRL, KVM_DEV_ARM_VGIC_CTRL_INIT, NULL);
+	/* It would keep the VM, which keeps the vGIC. */
+	close(fd);
+#else
+	vm_create_irqchip(vm);
+#endif
+}
 
 /*
  * Does KVM take the ways around work items, exit handlers and the emulator?  That
@@ -38,7 +59,7 @@ static bool fastpath_was_on;
 
 static inline bool kvm_has_eventfd_fastpath(void)
 {
-	return !kvm_is_older() && get_kvm_param_bool("eventfd_fastpath");
+	return ON_X86 && !kvm_is_older() && get_kvm_param_bool("eventfd_fastpath");
 }
 
 static inline bool host_is_rt(void)

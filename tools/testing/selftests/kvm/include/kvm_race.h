@@ -245,8 +245,10 @@ static inline int kvm_races_run(int argc, char *argv[])
 	nr_cpus = sysconf(_SC_NPROCESSORS_ONLN);
 	seed = text ? atoi_non_negative("EVENTFD_RACE_SEED", text) : 1;
 
+#ifdef __x86_64__
 	/* The library keeps this from the first VM on, and cannot fill it in twice at once. */
 	kvm_get_supported_cpuid();
+#endif
 
 	return kvm_facts_run(argc, argv);
 }

@@ -80,7 +80,7 @@ static inline void dither(void)
 static inline void boot_with_pin(u32 flags)
 {
 	boot();
-	program_pin(IOAPIC_GSI, VECTOR, flags);
+	program_pin(PIN_GSI, VECTOR, flags);
 }
 
 #endif /* SELFTEST_KVM_X86_GSI_MASK_H */

@@ -6,21 +6,21 @@
 #ifndef SELFTEST_KVM_IRQ_GUEST_H
 #define SELFTEST_KVM_IRQ_GUEST_H
 
-#include <sys/syscall.h>
-
 #include "apic.h"
 #include "kvm_eventfd_util.h"
 
 /* By default GSI n is pin n of the IOAPIC and, below 16, of the PICs. */
 #define PIC_GSI		5
 #define SLAVE_GSI	11
-#define IOAPIC_GSI	20
+#define PIN_GSI		20
+#define PIN_CHIP	KVM_IRQCHIP_IOAPIC
 #define MSI_GSI		24
 
 #define IOAPIC_GPA	0xfec00000ull
 
 /* A port that is nobody's. */
-#define DOORBELL_PORT	0x500
+#define DOORBELL_ADDR	0x500
+#define DOORBELL_BUS	KVM_IOEVENTFD_FLAG_PIO
 
 #define LDR		0xd0
 #define LVT0		0x350
@@ -29,6 +29,16 @@
 #define PIC_VECTOR	0x20
 #define VECTOR		0x51
 #define OTHER_VECTOR	0x61
+
+#define EDGE		0
+#define LEVEL		BIT(15)
+#define MASKED		BIT(16)
+
+/* KVM sees all EOIs, and those of edges come without a line to lower. */
+#define ACKED		EDGE
+
+/* What an assign gets without an irqchip. */
+#define NO_IRQCHIP	EINVAL
 
 /*
  * The guest: interrupts are off but for when the host asks for them.
@@ -66,7 +76,7 @@ static inline void guest_irq_handler(struct ex_regs *regs)
 
 static inline void guest_kick(u64 unused1, u64 unused2, u64 unused3)
 {
-	guest_outb(DOORBELL_PORT, 1);
+	guest_outb(DOORBELL_ADDR, 1);
 }
 
 /* Takes what is pending. */
@@ -161,6 +171,12 @@ static inline void boot(void)
 	boot_vcpus(&vcpu, 1);
 }
 
+/* By who signals, or else by a work item. */
+static inline bool pins_are_set_at_once(void)
+{
+	return kvm_has_eventfd_fastpath();
+}
+
 /* Newer kernels can be built without, and then a VM's irqchip is a split one. */
 static inline bool kvm_has_pins(void)
 {
@@ -175,7 +191,7 @@ static inline bool kvm_has_pins(void)
 static inline void create_vm_with_irqchip(void)
 {
 	vm = vm_create_barebones();
-	vm_create_irqchip(vm);
+	create_irqchip(vm);
 }
 
 /*
@@ -192,14 +208,20 @@ static inline void enable_apic(struct kvm_vcpu *vcpu, u8 logical_id)
 	vcpu_ioctl(vcpu, KVM_SET_LAPIC, &lapic);
 }
 
-static inline int irqs_taken(int vector)
+/* Such a vCPU. */
+static inline void add_irqchip_and_vcpu(void)
 {
-	return READ_ONCE(((int *)addr_gva2hva(vm, (gva_t)guest_irqs))[vector]);
+	create_irqchip(vm);
+	vcpu = __vm_vcpu_add(vm, 0);
+	enable_apic(vcpu, 0);
 }
 
-static inline void take_irqs(void)
+/* How an interrupt gets there. */
+#define IDLE_ROUTE	MSI_ROUTE
+
+/* They have no files of their own. */
+static inline void close_chips(struct kvm_vm *vm)
 {
-	run_in_guest(guest_take_irqs, 0, 0, 0);
 }
 
 static inline u32 irr_word(struct kvm_vcpu *vcpu, int word)
@@ -236,44 +258,6 @@ static inline void clear_irr(void)
 	vcpu_ioctl(vcpu, KVM_SET_LAPIC, &lapic);
 }
 
-/*
- * Signal, and see what that has done: on this CPU, and before any work item that
- * it may have left to it, as those are not run before a real time thread sleeps.
- */
-static inline bool signal_does(int fd, bool (*done)(int arg), int arg)
-{
-	struct sched_param fifo = { .sched_priority = 1 }, other = {};
-	cpu_set_t all, here;
-	bool did;
-
-	CPU_ZERO(&here);
-	CPU_SET(sched_getcpu(), &here);
-	TEST_ASSERT(!sched_getaffinity(0, sizeof(all), &all) &&
-		    !sched_setaffinity(0, sizeof(here), &here) &&
-		    !sched_setscheduler(0, SCHED_FIFO, &fifo),
-		    "There is no holding on to a CPU, errno: %i", errno);
-	eventfd_signal(fd);
-	did = done(arg);
-	TEST_ASSERT(!sched_setscheduler(0, SCHED_OTHER, &other) &&
-		    !sched_setaffinity(0, sizeof(all), &all),
-		    "There is no letting go of a CPU, errno: %i", errno);
-	return did;
-}
-
-static inline bool vcpu_in_irr(int vector)
-{
-	return in_irr(vcpu, vector);
-}
-
-/* By MSI, which must be in the IRR when write() returns. */
-static inline void must_inject(int fd, int vector)
-{
-	TEST_ASSERT(!in_irr(vcpu, vector), "Vector 0x%x is already pending", vector);
-	TEST_ASSERT(signal_does(fd, vcpu_in_irr, vector),
-		    "The signal did not inject vector 0x%x", vector);
-	take_irqs();
-}
-
 #define MSI_ROUTE(_gsi, _vector)					\
 	((struct kvm_irq_routing_entry) {				\
 		.gsi = _gsi,						\
@@ -283,74 +267,6 @@ static inline void must_inject(int fd, int vector)
 			.data = _vector,				\
 		},							\
 	})
-
-#define PIN_ROUTE(_gsi, _irqchip, _pin)					\
-	((struct kvm_irq_routing_entry) {				\
-		.gsi = _gsi,						\
-		.type = KVM_IRQ_ROUTING_IRQCHIP,			\
-		.u.irqchip = {						\
-			.irqchip = _irqchip,				\
-			.pin = _pin,					\
-		},							\
-	})
-
-static inline int __set_routing(const struct kvm_irq_routing_entry *entries, u32 nr)
-{
-	size_t size = nr * sizeof(*entries);
-	struct kvm_irq_routing *routing = calloc(1, sizeof(*routing) + size);
-	int ret, i;
-
-	for (i = 0; i < nr; i++)
-		TEST_REQUIRE(entries[i].type != KVM_IRQ_ROUTING_IRQCHIP || kvm_has_pins());
-	TEST_ASSERT(routing, "calloc() failed");
-	routing->nr = nr;
-	if (nr)
-		memcpy(routing->entries, entries, size);
-	ret = __vm_ioctl(vm, KVM_SET_GSI_ROUTING, routing);
-	free(routing);
-	return ret;
-}
-
-static inline void set_routing(const struct kvm_irq_routing_entry *entries, u32 nr)
-{
-	TEST_ASSERT(!__set_routing(entries, nr), "KVM_SET_GSI_ROUTING got errno %d", errno);
-}
-
-static inline int __set_route(struct kvm_irq_routing_entry entry, u32 nr)
-{
-	return __set_routing(&entry, nr);
-}
-
-/* The one route there is. */
-static inline void set_route(struct kvm_irq_routing_entry entry)
-{
-	set_routing(&entry, 1);
-}
-
-static inline void remove_routes(void)
-{
-	set_routing(NULL, 0);
-}
-
-static inline int new_irqfd(u32 gsi)
-{
-	int fd = eventfd_new();
-
-	irqfd_assign(vm, gsi, fd);
-	return fd;
-}
-
-/* The usual irqfd: its MSI is in the IRR when write() returns. */
-static inline int boot_with_msi(void)
-{
-	boot();
-	set_route(MSI_ROUTE(MSI_GSI, VECTOR));
-	return new_irqfd(MSI_GSI);
-}
-
-#define EDGE	0
-#define LEVEL	BIT(15)
-#define MASKED	BIT(16)
 
 static inline void program_pin(int pin, int vector, u32 flags)
 {
@@ -397,62 +313,24 @@ static inline void wait_for_pic_pulse(int irq)
 	wait_until(!(irqchip_state(id).chip.pic.last_irr & BIT(irq % 8)));
 }
 
-/* By KVM_IRQ_LINE, which is not the irqfd's doing. */
-static inline void pulse_line(u32 gsi)
+static inline void set_line(u32 gsi, int level)
 {
 	TEST_REQUIRE(kvm_has_pins());
-	kvm_irq_line(vm, gsi, 1);
-	kvm_irq_line(vm, gsi, 0);
+	kvm_irq_line(vm, gsi, level);
 }
 
-/* What the kernel tells of an eventfd's file. */
-static inline u64 eventfd_info(int fd, const char *field, int base)
+/* Lowers a line that is up; its interrupt is in the IRR, and is taken. */
+static inline void take_and_lower(u32 gsi, int vector)
 {
-	char path[64], line[128], *found = NULL;
-	FILE *file;
-
-	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", fd);
-	file = fopen(path, "r");
-	TEST_ASSERT(file, "Cannot open %s", path);
-	while (!found && fgets(line, sizeof(line), file))
-		found = strstr(line, field);
-	fclose(file);
-	TEST_ASSERT(found, "There is no %s in %s", field, path);
-	return strtoull(found + strlen(field), NULL, base);
+	set_line(gsi, 0);
+	run_in_guest(guest_take_irqs, 0, 0, 0);
 }
 
-/*
- * Other threads.
- */
-static bool stop_signalling;
-
-/* An antagonist: signals without a pause. */
-static inline void *keep_signalling(void *arg)
+static inline void take_irqs(void)
 {
-	while (!READ_ONCE(stop_signalling)) {
-		eventfd_signal(*(int *)arg);
-		sched_yield();
-	}
-	return NULL;
+	run_in_guest(guest_take_irqs, 0, 0, 0);
 }
 
-static inline pid_t own_tid(void)
-{
-	return syscall(SYS_gettid);
-}
-
-/* A vCPU that has halted is a thread that sleeps. */
-static inline bool is_asleep(pid_t tid)
-{
-	char path[64], state = '?';
-	FILE *file;
-
-	snprintf(path, sizeof(path), "/proc/self/task/%d/stat", tid);
-	file = fopen(path, "r");
-	TEST_ASSERT(file, "Cannot open %s", path);
-	TEST_ASSERT_EQ(fscanf(file, "%*d (%*[^)]) %c", &state), 1);
-	fclose(file);
-	return state == 'S';
-}
+#include "kvm_irq_guest.h"
 
 #endif /* SELFTEST_KVM_IRQ_GUEST_H */

@@ -50,7 +50,7 @@ static inline struct kvm_vm *new_vm(void)
 {
 	struct kvm_vm *vm = vm_create_barebones();
 
-	vm_create_irqchip(vm);
+	create_irqchip(vm);
 	return vm;
 }
 
@@ -65,7 +65,7 @@ static inline void boot_for_msi(void)
 static inline void boot_for_pin(void)
 {
 	boot();
-	gsi = IOAPIC_GSI;
+	gsi = PIN_GSI;
 	program_pin(gsi, VECTOR, EDGE);
 	fd = eventfd_new();
 }

@@ -18,9 +18,10 @@ static inline u64 ticks_now(void)
 {
 	struct timespec now;
 
+#ifdef __x86_64__
 	if (!by_clock)
 		return rdtsc();
-
+#endif
 	clock_gettime(CLOCK_MONOTONIC, &now);
 	return now.tv_sec * 1000000000ull + now.tv_nsec;
 }
@@ -35,19 +36,19 @@ static inline void set_nr_files(int nr)
 static inline void guest_pio(u64 nr, u64 unused1, u64 unused2)
 {
 	while (nr--)
-		outl(PORT, 0);
+		guest_out(PORT, 4, 0);
 }
 
 static inline void guest_mmio(u64 nr, u64 unused1, u64 unused2)
 {
 	while (nr--)
-		asm volatile("movl %0, (%1)" : : "r"(0), "r"(MMIO_GPA) : "memory");
+		guest_store(MMIO_GPA, 4, 0);
 }
 
 /* Any other exit is the guest's "done", or a failure that get_ucall() shows. */
 static inline bool is_own_exit(struct kvm_run *run)
 {
-	return run->exit_reason == KVM_EXIT_MMIO ||
+	return (run->exit_reason == KVM_EXIT_MMIO && run->mmio.phys_addr == MMIO_GPA) ||
 	       (run->exit_reason == KVM_EXIT_IO && run->io.port == PORT);
 }
 

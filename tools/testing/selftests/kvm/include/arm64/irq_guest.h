@@ -1,0 +1,474 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * A guest that takes interrupts of a GICv3: SPIs, and LPIs by the ITS; and what the
+ * host needs to see of them.
+ *
+ * A vector is what a fact calls an interrupt, as on x86: that of an MSI is its event,
+ * whose LPI is as many after the first one; that of a pin, which is an SPI, is what
+ * program_pin() says.  All go to the first vCPU.
+ */
+#ifndef SELFTEST_KVM_IRQ_GUEST_H
+#define SELFTEST_KVM_IRQ_GUEST_H
+
+#include <asm/ptrace.h>
+#include <linux/sizes.h>
+
+/* What comes next leaves out the headers that it needs. */
+#include "kvm_eventfd_util.h"
+#include "gic.h"
+#include "gic_v3.h"
+#include "gic_v3_its.h"
+#include "vgic.h"
+
+/* By default GSI n is SPI n, that is interrupt 32 + n. */
+#define PIN_GSI		20
+#define PIN_CHIP	0
+#define NR_INTIDS	128
+#define NR_SPIS		(NR_INTIDS - MIN_SPI)
+#define MSI_GSI		64
+
+#define VECTOR		0x51
+#define OTHER_VECTOR	0x59
+#define FIRST_EVENT	0x50
+#define LAST_EVENT	0x5f
+
+#define FIRST_LPI	8192
+#define LPI_PRIO	0xa0
+
+#define EDGE		0
+#define LEVEL		BIT(15)
+#define MASKED		BIT(16)
+
+/* KVM sees no other EOIs. */
+#define ACKED		LEVEL
+
+/* What an assign gets before there is an irqchip. */
+#define NO_IRQCHIP	EAGAIN
+
+/* What the ITS and the redistributors keep in memory, 64K for each kind. */
+#define TABLES_GPA	0x40000000ull
+#define TABLES_SLOT	10
+#define MAX_VCPUS	8
+
+enum table {
+	DEVICES, COLLECTIONS, COMMANDS, EVENTS, PROPERTIES, PENDING, NR_TABLES = PENDING + MAX_VCPUS
+};
+
+#define TABLE_GPA(_table)	(TABLES_GPA + (_table) * SZ_64K)
+
+/* Nobody's page. */
+#define DOORBELL_ADDR	0xe0000000ull
+#define DOORBELL_BUS	0
+
+/* The vectors of pins, by interrupt; the host and the guest have a copy each. */
+static u8 pin_vectors[NR_INTIDS];
+
+/*
+ * The guest: interrupts are off but for when the host asks for them.
+ */
+static int guest_irqs[256];
+static int guest_irq_limit;
+static bool guest_defer_eoi;
+static u32 guest_intids[256];
+
+static inline void guest_eoi(u64 vector, u64 unused1, u64 unused2)
+{
+	gic_set_eoi(guest_intids[vector]);
+}
+
+static inline void guest_irq_handler(struct ex_regs *regs)
+{
+	u32 intid = gic_get_and_ack_irq();
+	int vector;
+
+	if (intid == IAR_SPURIOUS)
+		return;
+
+	vector = intid >= FIRST_LPI ? intid - FIRST_LPI : pin_vectors[intid];
+	guest_intids[vector] = intid;
+	guest_irqs[vector]++;
+
+	/* So that a storm comes to an end: return with interrupts off. */
+	if (guest_irq_limit && guest_irqs[vector] >= guest_irq_limit)
+		regs->pstate |= PSR_I_BIT;
+	if (!guest_defer_eoi)
+		guest_eoi(vector, 0, 0);
+}
+
+static inline void guest_kick(u64 unused1, u64 unused2, u64 unused3)
+{
+	WRITE_ONCE(*(u8 *)DOORBELL_ADDR, 1);
+}
+
+/* Takes what is pending. */
+static inline void guest_take_irqs(u64 unused1, u64 unused2, u64 unused3)
+{
+	int i;
+
+	for (i = 0; i < 20; i++) {
+		local_irq_enable();
+		isb();
+		local_irq_disable();
+	}
+}
+
+/* Waits for interrupts, running or halted. */
+static inline void guest_wait_irqs(u64 vector, u64 nr, u64 halt)
+{
+	while (READ_ONCE(guest_irqs[vector]) < nr) {
+		/* What is pending wakes it, though interrupts are off. */
+		if (halt)
+			asm volatile("wfi" : : : "memory");
+		local_irq_enable();
+		isb();
+		local_irq_disable();
+	}
+}
+
+/* Interrupts on, until as many as the host has asked for have come by either vector. */
+static inline void guest_wait_both(u64 nr, u64 unused1, u64 unused2)
+{
+	local_irq_enable();
+	while (READ_ONCE(guest_irqs[VECTOR]) + READ_ONCE(guest_irqs[OTHER_VECTOR]) < nr)
+		cpu_relax();
+	local_irq_disable();
+}
+
+static inline void guest_enable_gic(u64 nr_vcpus, u64 unused1, u64 unused2)
+{
+	gic_init(GIC_V3, nr_vcpus);
+	gic_rdist_enable_lpis(TABLE_GPA(PROPERTIES), SZ_64K,
+			      TABLE_GPA(PENDING + guest_get_vcpuid()));
+}
+
+/* One device, number 0. */
+static inline void guest_enable_its(u64 unused1, u64 unused2, u64 unused3)
+{
+	void *commands = (void *)TABLE_GPA(COMMANDS);
+	int event;
+
+	its_init(TABLE_GPA(COLLECTIONS), SZ_64K, TABLE_GPA(DEVICES), SZ_64K,
+		 TABLE_GPA(COMMANDS), SZ_64K);
+	its_send_mapc_cmd(commands, 0, 0, true);
+	its_send_mapd_cmd(commands, 0, TABLE_GPA(EVENTS), SZ_64K, true);
+	for (event = FIRST_EVENT; event <= LAST_EVENT; event++)
+		its_send_mapti_cmd(commands, 0, event, 0, FIRST_LPI + event);
+	its_send_invall_cmd(commands, 0);
+}
+
+/* All stays mapped when the ITS is off, but nothing stays cached. */
+static inline void guest_turn_its_off_and_on(u64 unused1, u64 unused2, u64 unused3)
+{
+	u32 on = readl(GITS_BASE_GVA + GITS_CTLR);
+
+	writel(on & ~GITS_CTLR_ENABLE, GITS_BASE_GVA + GITS_CTLR);
+	writel(on, GITS_BASE_GVA + GITS_CTLR);
+}
+
+static inline void guest_program_pin(u64 intid, u64 vector, u64 flags)
+{
+	pin_vectors[intid] = vector;
+	/* gic_irq_disable() writes back what it reads, and so disables the neighbours as well. */
+	writel(BIT(intid % 32), GICD_BASE_GVA + GICD_ICENABLER + intid / 32 * 4);
+	gic_irq_set_config(intid, !(flags & LEVEL));
+	if (!(flags & MASKED))
+		gic_irq_enable(intid);
+}
+
+/*
+ * The host.
+ */
+static inline bool kvm_has_pins(void)
+{
+	return true;
+}
+
+/* An SPI is injected by who signals. */
+static inline bool pins_are_set_at_once(void)
+{
+	return true;
+}
+
+/*
+ * The file of a vGIC is all that tells its state, and only while no vCPU runs.  Facts
+ * look at the last VM that has vCPUs, and at most at the one before it.
+ */
+static struct gic {
+	struct kvm_vm *vm;
+	int fd;
+	bool has_its;
+} last_gic, gic_before;
+
+static inline void keep_gic(int fd, bool has_its)
+{
+	if (gic_before.vm)
+		close(gic_before.fd);
+	gic_before = last_gic;
+	last_gic = (struct gic) { vm, fd, has_its };
+}
+
+static inline struct gic *gic_of(struct kvm_vm *vm)
+{
+	struct gic *gic = last_gic.vm == vm ? &last_gic : &gic_before;
+
+	TEST_ASSERT(gic->vm == vm, "There is no file of that VM's vGIC");
+	return gic;
+}
+
+/* A VM that has been closed is gone when this is, too. */
+static inline void close_chips(struct kvm_vm *vm)
+{
+	struct gic *gic = gic_of(vm);
+
+	close(gic->fd);
+	gic->vm = NULL;
+}
+
+/* A bit for each of 32 interrupts. */
+static inline u32 gicd_word(struct kvm_vm *vm, u32 reg, int word)
+{
+	u32 bits;
+
+	kvm_device_attr_get(gic_of(vm)->fd, KVM_DEV_ARM_VGIC_GRP_DIST_REGS,
+			    reg + word * sizeof(bits), &bits);
+	return bits;
+}
+
+/* The lines of those that are level triggered. */
+static inline u32 gic_lines(struct kvm_vm *vm, int word)
+{
+	u64 attr = VGIC_LEVEL_INFO_LINE_LEVEL << KVM_DEV_ARM_VGIC_LINE_LEVEL_INFO_SHIFT;
+	u32 bits;
+
+	kvm_device_attr_get(gic_of(vm)->fd, KVM_DEV_ARM_VGIC_GRP_LEVEL_INFO,
+			    attr | word * 32, &bits);
+	return bits;
+}
+
+/* The host finds edges in ISPENDR, but no lines. */
+static inline u32 pending_spis(struct kvm_vm *vm, int word)
+{
+	return (gicd_word(vm, GICD_ISPENDR, word) | gic_lines(vm, word)) &
+	       gicd_word(vm, GICD_ISENABLER, word);
+}
+
+/* A bit for each event, in the table that KVM writes when it is told to. */
+static inline u8 *pending_lpis(struct kvm_vcpu *vcpu)
+{
+	kvm_device_attr_set(gic_of(vcpu->vm)->fd, KVM_DEV_ARM_VGIC_GRP_CTRL,
+			    KVM_DEV_ARM_VGIC_SAVE_PENDING_TABLES, NULL);
+	return addr_gpa2hva(vcpu->vm, TABLE_GPA(PENDING + vcpu->id)) + FIRST_LPI / 8;
+}
+
+/* The name is that of x86's register: what is pending. */
+static inline bool in_irr(struct kvm_vcpu *vcpu, int vector)
+{
+	int intid;
+
+	for (intid = MIN_SPI; intid < NR_INTIDS; intid++) {
+		if (pin_vectors[intid] == vector &&
+		    pending_spis(vcpu->vm, intid / 32) & BIT(intid % 32))
+			return true;
+	}
+	if (vector < FIRST_EVENT || vector > LAST_EVENT || !gic_of(vcpu->vm)->has_its)
+		return false;
+	return pending_lpis(vcpu)[vector / 8] & BIT(vector % 8);
+}
+
+static inline bool irr_is_empty(struct kvm_vcpu *vcpu)
+{
+	int i;
+
+	for (i = MIN_SPI / 32; i < NR_INTIDS / 32; i++) {
+		if (pending_spis(vcpu->vm, i))
+			return false;
+	}
+	for (i = FIRST_EVENT / 8; gic_of(vcpu->vm)->has_its && i <= LAST_EVENT / 8; i++) {
+		if (pending_lpis(vcpu)[i])
+			return false;
+	}
+	return true;
+}
+
+#define MSI_ROUTE(_gsi, _vector)					\
+	((struct kvm_irq_routing_entry) {				\
+		.gsi = _gsi,						\
+		.type = KVM_IRQ_ROUTING_MSI,				\
+		.flags = KVM_MSI_VALID_DEVID,				\
+		.u.msi = {						\
+			.address_lo = GITS_BASE_GPA + GITS_TRANSLATER,	\
+			.data = _vector,				\
+		},							\
+	})
+
+/*
+ * The ITS has to be asked what becomes of an event, for which a signal is left to a work
+ * item.  KVM keeps the answer, so that facts for which MSIs are injected by who signals
+ * have each event asked for beforehand.
+ */
+static inline void cache_translations(void)
+{
+	struct kvm_msi msi = {
+		.address_lo = GITS_BASE_GPA + GITS_TRANSLATER,
+		.flags = KVM_MSI_VALID_DEVID,
+	};
+
+	for (msi.data = FIRST_EVENT; msi.data <= LAST_EVENT; msi.data++)
+		TEST_ASSERT_EQ(__vm_ioctl(vm, KVM_SIGNAL_MSI, &msi), 1);
+	while (!irr_is_empty(vcpu))
+		run_in_guest(guest_take_irqs, 0, 0, 0);
+	memset(addr_gva2hva(vm, (gva_t)guest_irqs), 0, sizeof(guest_irqs));
+}
+
+/* The next signal is left to a work item. */
+static inline void forget_translations(void)
+{
+	run_in_guest(guest_turn_its_off_and_on, 0, 0, 0);
+}
+
+static inline void boot_gic(int nr_vcpus)
+{
+	int fd = vgic_v3_setup(vm, nr_vcpus, NR_INTIDS);
+	u8 *properties;
+	int event;
+
+	TEST_REQUIRE(fd >= 0);
+	keep_gic(fd, true);
+	close(vgic_its_setup(vm));
+
+	vm_userspace_mem_region_add(vm, VM_MEM_SRC_ANONYMOUS, TABLES_GPA, TABLES_SLOT,
+				    NR_TABLES * SZ_64K / vm->page_size, 0);
+	virt_map(vm, TABLE_GPA(COMMANDS), TABLE_GPA(COMMANDS), SZ_64K / vm->page_size);
+	properties = addr_gpa2hva(vm, TABLE_GPA(PROPERTIES));
+	for (event = FIRST_EVENT; event <= LAST_EVENT; event++)
+		properties[event] = LPI_PRIO | LPI_PROP_GROUP1 | LPI_PROP_ENABLED;
+}
+
+/* The tests' vcpu is the first one. */
+static inline void boot_vcpus(struct kvm_vcpu *vcpus[], int nr)
+{
+	int i;
+
+	test_disable_default_vgic();
+	vm = vm_create_with_vcpus(nr, guest_main, vcpus);
+	vm_init_descriptor_tables(vm);
+	vm_install_exception_handler(vm, VECTOR_IRQ_CURRENT, guest_irq_handler);
+	virt_pg_map(vm, DOORBELL_ADDR, DOORBELL_ADDR);
+	boot_gic(nr);
+	for (i = nr - 1; i >= 0; i--) {
+		vcpu = vcpus[i];
+		vcpu_init_descriptor_tables(vcpu);
+		run_in_guest(guest_enable_gic, nr, 0, 0);
+	}
+	run_in_guest(guest_enable_its, 0, 0, 0);
+	cache_translations();
+}
+
+static inline void boot(void)
+{
+	boot_vcpus(&vcpu, 1);
+}
+
+/* For what needs no guest. */
+static inline void create_vm_with_irqchip(void)
+{
+	vm = vm_create_barebones();
+	create_irqchip(vm);
+}
+
+/*
+ * A vCPU that never runs: all SPIs are enabled, and each is a vector of its own.  Once
+ * the vGIC is initialised there can be no more vCPUs.
+ */
+static inline void add_irqchip_and_vcpu(void)
+{
+	u32 nr_intids = NR_INTIDS, all = -1;
+	int intid, fd;
+
+	vcpu = __vm_vcpu_add(vm, 0);
+	fd = kvm_create_device(vm, KVM_DEV_TYPE_ARM_VGIC_V3);
+	kvm_device_attr_set(fd, KVM_DEV_ARM_VGIC_GRP_NR_IRQS, 0, &nr_intids);
+	kvm_device_attr_set(fd, KVM_DEV_ARM_VGIC_GRP_CTRL, KVM_DEV_ARM_VGIC_CTRL_INIT, NULL);
+	keep_gic(fd, false);
+	for (intid = MIN_SPI; intid < NR_INTIDS; intid++)
+		pin_vectors[intid] = intid - MIN_SPI;
+	for (intid = MIN_SPI; intid < NR_INTIDS; intid += 32)
+		kvm_device_attr_set(fd, KVM_DEV_ARM_VGIC_GRP_DIST_REGS,
+				    GICD_ISENABLER + intid / 8, &all);
+}
+
+/* How an interrupt gets to such a vCPU. */
+#define IDLE_ROUTE(_gsi, _vector)	PIN_ROUTE(_gsi, PIN_CHIP, _vector)
+
+/* How a vCPU loses what is pending: the oldest first, and no more than a few under fire. */
+static inline void clear_irr(void)
+{
+	write_guest_global(vm, guest_irq_limit, 1);
+	run_in_guest(guest_take_irqs, 0, 0, 0);
+	write_guest_global(vm, guest_irq_limit, 0);
+}
+
+static inline void program_pin(int pin, int vector, u32 flags)
+{
+	pin_vectors[MIN_SPI + pin] = vector;
+	run_in_guest(guest_program_pin, MIN_SPI + pin, vector, flags);
+}
+
+/* The line of a level triggered one. */
+static inline bool pin_is_high(int pin)
+{
+	int intid = MIN_SPI + pin;
+
+	return gic_lines(vm, intid / 32) & BIT(intid % 32);
+}
+
+/* An edge is all there is. */
+static inline void wait_for_pulse(int pin, int vector)
+{
+	wait_until(in_irr(vcpu, vector));
+}
+
+/* KVM_IRQ_LINE, which knows no GSIs here. */
+static inline void set_line(u32 gsi, int level)
+{
+	kvm_arm_irq_line(vm, MIN_SPI + gsi, level);
+}
+
+/*
+ * Takes the interrupt of a line that is up, and lowers that before the EOI.  Earlier
+ * there would be no interrupt, and later there would be another one.
+ */
+static inline void take_and_lower(u32 gsi, int vector)
+{
+	write_guest_global(vm, guest_defer_eoi, true);
+	run_in_guest(guest_take_irqs, 0, 0, 0);
+	set_line(gsi, 0);
+	run_in_guest(guest_eoi, vector, 0, 0);
+	write_guest_global(vm, guest_defer_eoi, false);
+}
+
+static inline int all_taken(void)
+{
+	int *taken = addr_gva2hva(vm, (gva_t)guest_irqs), nr = 0, i;
+
+	for (i = 0; i < ARRAY_SIZE(guest_irqs); i++)
+		nr += READ_ONCE(taken[i]);
+	return nr;
+}
+
+/*
+ * Who injects makes an interrupt pending before it gives it to the vCPU, so that another
+ * CPU may find it in between; and a pending one may have to wait for an EOI.
+ */
+static inline void take_irqs(void)
+{
+	int before = all_taken(), tries = 100;
+
+	do
+		run_in_guest(guest_take_irqs, 0, 0, 0);
+	while (all_taken() == before && !irr_is_empty(vcpu) && --tries);
+}
+
+#include "kvm_irq_guest.h"
+
+#endif /* SELFTEST_KVM_IRQ_GUEST_H */
