@@ -194,7 +194,7 @@ static noinline int io_bus_ring_covered(struct kvm_vcpu *vcpu, u32 bus,
 					gpa_t addr, int len, const void *val,
 					u64 seq)
 {
-	struct kvm_io_walk walk;
+	struct kvm_io_walk walk __uninitialized;
 
 	kvm_io_walk_init(&walk, addr, len);
 	/* A range starts below, so that addr is not 0. */
@@ -210,7 +210,7 @@ static noinline int io_bus_ring_covered(struct kvm_vcpu *vcpu, u32 bus,
 static noinline int io_bus_write(struct kvm_vcpu *vcpu, u32 bus, gpa_t addr,
 				 int len, const void *val)
 {
-	struct kvm_io_walk walk;
+	struct kvm_io_walk walk __uninitialized;
 	u64 seq = 0;
 	int r;
 
@@ -254,7 +254,7 @@ int kvm_io_bus_write_cookie(struct kvm_vcpu *vcpu, enum kvm_bus bus_idx,
 int kvm_io_bus_read(struct kvm_vcpu *vcpu, enum kvm_bus bus_idx, gpa_t addr,
 		    int len, void *val)
 {
-	struct kvm_io_walk walk;
+	struct kvm_io_walk walk __uninitialized;
 	unsigned int i, nr;
 
 	io_bus_assert_held(vcpu->kvm);
@@ -276,7 +276,7 @@ EXPORT_SYMBOL_FOR_KVM_INTERNAL(kvm_io_bus_read);
 struct kvm_io_device *kvm_io_bus_get_dev(struct kvm *kvm, enum kvm_bus bus_idx,
 					 gpa_t addr)
 {
-	struct kvm_io_walk walk;
+	struct kvm_io_walk walk __uninitialized;
 	unsigned int i, nr;
 
 	io_bus_assert_held(kvm);

@@ -75,7 +75,10 @@ struct kvm_io_walk {
 	struct kvm_io_device *dev[KVM_IO_WALK_STEP];
 };
 
-/* No range holds an access of no bytes, or one that wraps. */
+/*
+ * No range holds an access of no bytes, or one that wraps.  What is not set here is not
+ * read before it is, and the compiler need not spend a kick on it.
+ */
 static inline void kvm_io_walk_init(struct kvm_io_walk *walk, gpa_t addr,
 				    int len)
 {

@@ -175,8 +175,7 @@ static inline pid_t own_tid(void)
 	return syscall(SYS_gettid);
 }
 
-/* A vCPU that has halted is a thread that sleeps. */
-static inline bool is_asleep(pid_t tid)
+static inline bool is_in_state(pid_t tid, char wanted)
 {
 	char path[64], state = '?';
 	FILE *file;
@@ -186,7 +185,13 @@ static inline bool is_asleep(pid_t tid)
 	TEST_ASSERT(file, "Cannot open %s", path);
 	TEST_ASSERT_EQ(fscanf(file, "%*d (%*[^)]) %c", &state), 1);
 	fclose(file);
-	return state == 'S';
+	return state == wanted;
+}
+
+/* A vCPU that has halted is a thread that sleeps. */
+static inline bool is_asleep(pid_t tid)
+{
+	return is_in_state(tid, 'S');
 }
 
 #endif /* SELFTEST_KVM_COMMON_IRQ_GUEST_H */
