@@ -207,7 +207,7 @@ FACT(bad_pin, "ROUTE-4 there are 8 pins on each PIC and 24 on the IOAPIC, others
 }
 #else
 /* Deassign waits for what a signal has queued. */
-FACT(bad_pin, "ROUTE-1 pins up to 987 are accepted, SPI or not, and those beyond get EINVAL")
+FACT(bad_pin, "ROUTE-4 pins up to 987 are accepted, SPI or not, and those beyond get EINVAL")
 {
 	const struct {
 		const char *why;
@@ -377,7 +377,7 @@ FACT(x2apic_ids, "ROUTE-4 with 32-bit APIC ids the low byte of address_hi must b
 }
 #else
 /* Unless it is cached: then KVM does not look at the flag. */
-FACT(no_devid, "ROUTE-1 an MSI without KVM_MSI_VALID_DEVID is accepted, and has no translation")
+FACT(no_devid, "ROUTE-4 an MSI without KVM_MSI_VALID_DEVID is accepted, and has no translation")
 {
 	int fd;
 
