@@ -11,11 +11,12 @@
  * Locks:    irq_bypass_lock, a mutex, is held over all callbacks, which may not come
  *           back here.
  *
- * Life:     Both belong to who registers them, and stay until they are unregistered. A
+ * Life:     Both belong to who registers them, and stay until they are unregistered.  A
  *           registration that has failed has left nothing behind.
  *
  * There is at most one producer and one consumer of each token, and a host may have
- * some ten thousand: each VM registers all of its irqfds.
+ * some ten thousand: each VM registers all of its irqfds.  What they are found by is a
+ * copy of the token, as some of those who own it change it while they are registered.
  */
 
 #include <linux/irqbypass.h>
@@ -32,32 +33,32 @@ static DEFINE_MUTEX(irq_bypass_lock);
 static struct rhashtable producers, consumers;
 
 static const struct rhashtable_params producer_params = {
-	.key_len = sizeof_field(struct irq_bypass_producer, token),
-	.key_offset = offsetof(struct irq_bypass_producer, token),
+	.key_len = sizeof_field(struct irq_bypass_producer, key),
+	.key_offset = offsetof(struct irq_bypass_producer, key),
 	.head_offset = offsetof(struct irq_bypass_producer, node),
 	.automatic_shrinking = true,
 };
 
 static const struct rhashtable_params consumer_params = {
-	.key_len = sizeof_field(struct irq_bypass_consumer, token),
-	.key_offset = offsetof(struct irq_bypass_consumer, token),
+	.key_len = sizeof_field(struct irq_bypass_consumer, key),
+	.key_offset = offsetof(struct irq_bypass_consumer, key),
 	.head_offset = offsetof(struct irq_bypass_consumer, node),
 	.automatic_shrinking = true,
 };
 
 /* What is found stays as long as the lock is held. */
-static struct irq_bypass_producer *producer_of(void *token)
+static struct irq_bypass_producer *producer_of(void *key)
 {
 	lockdep_assert_held(&irq_bypass_lock);
 
-	return rhashtable_lookup_fast(&producers, &token, producer_params);
+	return rhashtable_lookup_fast(&producers, &key, producer_params);
 }
 
-static struct irq_bypass_consumer *consumer_of(void *token)
+static struct irq_bypass_consumer *consumer_of(void *key)
 {
 	lockdep_assert_held(&irq_bypass_lock);
 
-	return rhashtable_lookup_fast(&consumers, &token, consumer_params);
+	return rhashtable_lookup_fast(&consumers, &key, consumer_params);
 }
 
 static void irq_bypass_stop(struct irq_bypass_producer *prod,
@@ -146,11 +147,15 @@ int irq_bypass_register_producer(struct irq_bypass_producer *producer)
 
 	guard(mutex)(&irq_bypass_lock);
 
+	if (producer_of(producer->key) == producer)
+		return -EBUSY;
+
+	producer->key = producer->token;
 	r = irq_bypass_insert(&producers, &producer->node, producer_params);
 	if (r)
 		return r;
 
-	consumer = consumer_of(producer->token);
+	consumer = consumer_of(producer->key);
 	if (consumer)
 		r = irq_bypass_connect(producer, consumer);
 	if (r)
@@ -160,20 +165,17 @@ int irq_bypass_register_producer(struct irq_bypass_producer *producer)
 }
 EXPORT_SYMBOL_GPL(irq_bypass_register_producer);
 
-/* One that is not registered is none of ours, whoever has its token. */
+/* One that is not registered is none of ours, whatever its key is. */
 void irq_bypass_unregister_producer(struct irq_bypass_producer *producer)
 {
 	struct irq_bypass_consumer *consumer;
 
-	if (!producer->token)
-		return;
-
 	guard(mutex)(&irq_bypass_lock);
 
-	if (producer_of(producer->token) != producer)
+	if (producer_of(producer->key) != producer)
 		return;
 
-	consumer = consumer_of(producer->token);
+	consumer = consumer_of(producer->key);
 	if (consumer)
 		irq_bypass_disconnect(producer, consumer);
 	rhashtable_remove_fast(&producers, &producer->node, producer_params);
@@ -190,11 +192,15 @@ int irq_bypass_register_consumer(struct irq_bypass_consumer *consumer)
 
 	guard(mutex)(&irq_bypass_lock);
 
+	if (consumer_of(consumer->key) == consumer)
+		return -EBUSY;
+
+	consumer->key = consumer->token;
 	r = irq_bypass_insert(&consumers, &consumer->node, consumer_params);
 	if (r)
 		return r;
 
-	producer = producer_of(consumer->token);
+	producer = producer_of(consumer->key);
 	if (producer)
 		r = irq_bypass_connect(producer, consumer);
 	if (r)
@@ -208,15 +214,12 @@ void irq_bypass_unregister_consumer(struct irq_bypass_consumer *consumer)
 {
 	struct irq_bypass_producer *producer;
 
-	if (!consumer->token)
-		return;
-
 	guard(mutex)(&irq_bypass_lock);
 
-	if (consumer_of(consumer->token) != consumer)
+	if (consumer_of(consumer->key) != consumer)
 		return;
 
-	producer = producer_of(consumer->token);
+	producer = producer_of(consumer->key);
 	if (producer)
 		irq_bypass_disconnect(producer, consumer);
 	rhashtable_remove_fast(&consumers, &consumer->node, consumer_params);
