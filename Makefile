@@ -92,6 +92,7 @@ run: setup
 	dev/run.sh
 
 check: setup
+	$(if $(BASE)$(DEBUG)$(DIST)$(filter arm64,$(ON)),,ON=arm64 dev/setup.sh)
 	dev/check.sh $(if $(BASE)$(DEBUG)$(DIST)$(filter arm64,$(ON)),,all)
 
 clients: setup

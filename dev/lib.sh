@@ -52,6 +52,7 @@ arm64)
 	karch=arm64 image=arch/arm64/boot/Image
 	kvm_modules=	# KVM is built in
 	test_modules=doorbell
+	extra_tests=${extra_tests% irq_test}	# that is about x86
 	[ "$base" = 6.12 ] && selftests_arch=aarch64 || selftests_arch=arm64
 	;;
 *)

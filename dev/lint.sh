@@ -114,7 +114,7 @@ check_tree() {
 	rm -rf "$copy"
 	need_space 4000
 	cp -a "$(tree_of "$1")" "$copy" || die "cannot copy $(tree_of "$1")"
-	kmake "$copy" "$1" -k C=2 CHECK="sparse -fmax-warnings=unlimited $unqual" W=1 arch/x86/kvm/ \
+	kmake "$copy" "$1" -k C=2 CHECK="sparse -fmax-warnings=unlimited $unqual" W=1 arch/x86/kvm/ virt/lib/ \
 		> "$logs/lint-build-$1" 2>&1
 	sed 's,^arch/x86/kvm/\.\./\.\./\.\./,,' "$logs/lint-build-$1" |
 		grep -E ':[0-9]+:([0-9]+:)? (warning|error)' | grep -v "$beside" | grep -F -f "$build/lint.touched" |

@@ -47,7 +47,8 @@ symbols() {
 
 # Kernel code outside of KVM's modules cannot come along.
 check_touched() {
-	touched | grep -vE '^(arch/x86/kvm|virt/kvm|include|arch/x86/include)/' > "$logs/modules-left"
+	# The running kernel's irqbypass stays, with which the structs of ours have the layout in common.
+	touched | grep -vE '^(arch/x86/kvm|virt/kvm|include|arch/x86/include)/|^virt/lib/irqbypass.c$' > "$logs/modules-left"
 	[ ! -s "$logs/modules-left" ] ||
 		warn "the series changes what is not of KVM's modules, they are built without it: $(paste -sd ' ' "$logs/modules-left")"
 }

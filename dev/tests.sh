@@ -11,6 +11,7 @@ obj=$build/tests.o
 log=$logs/build-tests.log
 ours=$(our_programs)
 progs=
+[ -n "$ours" ] || die "no test of ours is for $arch; see $selftests_list of $(name_of "$linux/$kvm")"
 for t in $ours $stock_tests; do
 	[ -f "$linux/$kvm/$t.c" ] || die "$kvm/$t.c is not in the kernel source; see dev/lib.sh for the tests of $base"
 	progs="$progs $t"

@@ -52,7 +52,8 @@ told() {
 # Nobody runs all of them after each change.
 stale() {
 	mutations '' | while IFS='|' read -r file on test fact edit; do
-		sed "$edit" "$linux/$file" | cmp -s - "$linux/$file" && echo "$file: $edit"
+		sed "$edit" "$linux/$file" > "$build/mutated" || echo "sed does not understand $edit"
+		! cmp -s "$build/mutated" "$linux/$file" || echo "$file: $edit"
 		grep -qF "$fact" "$top/tools/testing/selftests/kvm/$test.c" || echo "$test has no fact $fact"
 	done
 }

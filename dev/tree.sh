@@ -100,9 +100,9 @@ check_clean() { # TREE
 	# shellcheck disable=SC2046
 	set -- "$1" $(cat "$1/.git/series")
 	[ "$(git -C "$1" rev-parse HEAD)" = "$3" ] ||
-		die "$of has commits that are not in patches/; run make refresh BASE=$base, or git reset --hard $3 there"
+		die "$of has commits that are not in patches/; run make refresh BASE=$base${ON:+ ON=$ON}, or git reset --hard $3 there"
 	git -C "$1" diff --quiet HEAD ||
-		die "$of has edits that are not in patches/; commit them and run make refresh BASE=$base, or git checkout . there"
+		die "$of has edits that are not in patches/; commit them and run make refresh BASE=$base${ON:+ ON=$ON}, or git checkout . there"
 }
 
 # check_ranges SED FILE: every command of the cut finds its lines, and every range has an
@@ -316,7 +316,10 @@ link_files() {
 
 if [ "$what" = clean ]; then
 	check_clean "$top/build/linux"	# of before there were bases
-	for base in $bases; do check_clean "$top/build/$base/linux"; done
+	for base in $bases; do
+		check_clean "$top/build/$base/linux"
+		check_clean "$top/build/$base/arm64/linux"
+	done
 	say "removing build/"
 	rm -rf "$top/build"
 	exit

@@ -11,8 +11,8 @@
  * Locks:    irq_bypass_lock, a mutex, is held over all callbacks, which may not come
  *           back here.
  *
- * Life:     Both belong to who registers them, and stay until they are unregistered.  A
- *           registration that has failed has left nothing behind.
+ * Life:     Both belong to who registers them, zeroed at first, and stay until they are
+ *           unregistered.  A registration that has failed has left nothing behind.
  *
  * There is at most one producer and one consumer of each token, and a host may have
  * some ten thousand: each VM registers all of its irqfds.  What they are found by is a
@@ -123,6 +123,39 @@ static void irq_bypass_disconnect(struct irq_bypass_producer *prod,
 	irq_bypass_start(prod, cons);
 }
 
+static void producer_remove(struct irq_bypass_producer *producer)
+{
+	struct irq_bypass_consumer *consumer = consumer_of(producer->key);
+
+	if (consumer)
+		irq_bypass_disconnect(producer, consumer);
+	rhashtable_remove_fast(&producers, &producer->node, producer_params);
+	producer->key = NULL;
+}
+
+static void consumer_remove(struct irq_bypass_consumer *consumer)
+{
+	struct irq_bypass_producer *producer = producer_of(consumer->key);
+
+	if (producer)
+		irq_bypass_disconnect(producer, consumer);
+	rhashtable_remove_fast(&consumers, &consumer->node, consumer_params);
+	consumer->key = NULL;
+}
+
+/*
+ * vhost-vdpa may drop the token of a producer that it goes on to have registered, as
+ * that depends on what the device says of its state.  Whoever has the token then is
+ * another one, of another VM even, and must not get its interrupts.
+ */
+static void producer_remove_stale(void *token)
+{
+	struct irq_bypass_producer *producer = producer_of(token);
+
+	if (producer && READ_ONCE(producer->token) != producer->key)
+		producer_remove(producer);
+}
+
 /* 0, or -EBUSY if the token has one already, or -ENOMEM. */
 static __always_inline int
 irq_bypass_insert(struct rhashtable *table, struct rhash_head *node,
@@ -147,38 +180,39 @@ int irq_bypass_register_producer(struct irq_bypass_producer *producer)
 
 	guard(mutex)(&irq_bypass_lock);
 
-	if (producer_of(producer->key) == producer)
+	if (producer->key)
 		return -EBUSY;
 
+	producer_remove_stale(producer->token);
 	producer->key = producer->token;
 	r = irq_bypass_insert(&producers, &producer->node, producer_params);
 	if (r)
-		return r;
+		goto out;
 
 	consumer = consumer_of(producer->key);
 	if (consumer)
 		r = irq_bypass_connect(producer, consumer);
 	if (r)
 		rhashtable_remove_fast(&producers, &producer->node, producer_params);
+out:
+	if (r)
+		producer->key = NULL;
 
 	return r;
 }
 EXPORT_SYMBOL_GPL(irq_bypass_register_producer);
 
-/* One that is not registered is none of ours, whatever its key is. */
+/* One that is not registered has no key. */
 void irq_bypass_unregister_producer(struct irq_bypass_producer *producer)
 {
-	struct irq_bypass_consumer *consumer;
+	if (!producer->key)
+		return;
 
 	guard(mutex)(&irq_bypass_lock);
 
-	if (producer_of(producer->key) != producer)
-		return;
-
-	consumer = consumer_of(producer->key);
-	if (consumer)
-		irq_bypass_disconnect(producer, consumer);
-	rhashtable_remove_fast(&producers, &producer->node, producer_params);
+	/* It may have become stale. */
+	if (producer->key)
+		producer_remove(producer);
 }
 EXPORT_SYMBOL_GPL(irq_bypass_unregister_producer);
 
@@ -192,19 +226,23 @@ int irq_bypass_register_consumer(struct irq_bypass_consumer *consumer)
 
 	guard(mutex)(&irq_bypass_lock);
 
-	if (consumer_of(consumer->key) == consumer)
+	if (consumer->key)
 		return -EBUSY;
 
+	producer_remove_stale(consumer->token);
 	consumer->key = consumer->token;
 	r = irq_bypass_insert(&consumers, &consumer->node, consumer_params);
 	if (r)
-		return r;
+		goto out;
 
 	producer = producer_of(consumer->key);
 	if (producer)
 		r = irq_bypass_connect(producer, consumer);
 	if (r)
 		rhashtable_remove_fast(&consumers, &consumer->node, consumer_params);
+out:
+	if (r)
+		consumer->key = NULL;
 
 	return r;
 }
@@ -212,17 +250,12 @@ EXPORT_SYMBOL_GPL(irq_bypass_register_consumer);
 
 void irq_bypass_unregister_consumer(struct irq_bypass_consumer *consumer)
 {
-	struct irq_bypass_producer *producer;
+	if (!consumer->key)
+		return;
 
 	guard(mutex)(&irq_bypass_lock);
 
-	if (consumer_of(consumer->key) != consumer)
-		return;
-
-	producer = producer_of(consumer->key);
-	if (producer)
-		irq_bypass_disconnect(producer, consumer);
-	rhashtable_remove_fast(&consumers, &consumer->node, consumer_params);
+	consumer_remove(consumer);
 }
 EXPORT_SYMBOL_GPL(irq_bypass_unregister_consumer);
 

@@ -480,11 +480,11 @@ FACT(deassign_route, "IRQFD-26 an irqfd deassigned while its route changes is go
 
 static int judge_signal_route(void)
 {
-	int by_old = take_vector(VECTOR);
-	int by_new = take_vector(OTHER_VECTOR);
+	int by_old = in_irr(vcpu, VECTOR), by_new = in_irr(vcpu, OTHER_VECTOR);
 
 	TEST_ASSERT(by_old + by_new == 1, "Injected %d times by the old route, %d by the new one",
 		    by_old, by_new);
+	take_irqs();
 	must_inject(fd, OTHER_VECTOR);
 	TEST_ASSERT(!in_irr(vcpu, VECTOR), "Injected by the old route after the change");
 	irqfd_deassign(vm, gsi, fd);

@@ -29,6 +29,7 @@
 
 #define VECTOR		0x51
 #define OTHER_VECTOR	0x59
+#define NR_VECTORS	256
 #define FIRST_EVENT	0x50
 #define LAST_EVENT	0x5f
 
@@ -66,10 +67,10 @@ static u8 pin_vectors[NR_INTIDS];
 /*
  * The guest: interrupts are off but for when the host asks for them.
  */
-static int guest_irqs[256];
+static int guest_irqs[NR_VECTORS];
 static int guest_irq_limit;
 static bool guest_defer_eoi;
-static u32 guest_intids[256];
+static u32 guest_intids[NR_VECTORS];
 
 static inline void guest_eoi(u64 vector, u64 unused1, u64 unused2)
 {
@@ -84,6 +85,7 @@ static inline void guest_irq_handler(struct ex_regs *regs)
 	if (intid == IAR_SPURIOUS)
 		return;
 
+	GUEST_ASSERT(intid < FIRST_LPI + NR_VECTORS);
 	vector = intid >= FIRST_LPI ? intid - FIRST_LPI : pin_vectors[intid];
 	guest_intids[vector] = intid;
 	guest_irqs[vector]++;
@@ -283,7 +285,7 @@ static inline bool irr_is_empty(struct kvm_vcpu *vcpu)
 		if (pending_spis(vcpu->vm, i))
 			return false;
 	}
-	for (i = FIRST_EVENT / 8; gic_of(vcpu->vm)->has_its && i <= LAST_EVENT / 8; i++) {
+	for (i = 0; gic_of(vcpu->vm)->has_its && i < NR_VECTORS / 8; i++) {
 		if (pending_lpis(vcpu)[i])
 			return false;
 	}
@@ -312,11 +314,13 @@ static inline void cache_translations(void)
 		.address_lo = GITS_BASE_GPA + GITS_TRANSLATER,
 		.flags = KVM_MSI_VALID_DEVID,
 	};
+	int tries;
 
 	for (msi.data = FIRST_EVENT; msi.data <= LAST_EVENT; msi.data++)
 		TEST_ASSERT_EQ(__vm_ioctl(vm, KVM_SIGNAL_MSI, &msi), 1);
-	while (!irr_is_empty(vcpu))
+	for (tries = 0; tries < 100 && !irr_is_empty(vcpu); tries++)
 		run_in_guest(guest_take_irqs, 0, 0, 0);
+	TEST_ASSERT(irr_is_empty(vcpu), "The vCPU does not take its interrupts");
 	memset(addr_gva2hva(vm, (gva_t)guest_irqs), 0, sizeof(guest_irqs));
 }
 
