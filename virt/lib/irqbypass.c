@@ -26,7 +26,7 @@
 #include <linux/mutex.h>
 #include <linux/rhashtable.h>
 
-MODULE_LICENSE("GPL v2");
+MODULE_LICENSE("GPL");
 MODULE_DESCRIPTION("IRQ bypass manager");
 
 static DEFINE_MUTEX(irq_bypass_lock);
@@ -259,6 +259,7 @@ void irq_bypass_unregister_consumer(struct irq_bypass_consumer *consumer)
 }
 EXPORT_SYMBOL_GPL(irq_bypass_unregister_consumer);
 
+/* Before any that is built in and registers something. */
 static int __init irq_bypass_init(void)
 {
 	int r = rhashtable_init(&producers, &producer_params);
@@ -272,7 +273,6 @@ static int __init irq_bypass_init(void)
 
 	return r;
 }
-/* Before any that is built in and registers something. */
 subsys_initcall(irq_bypass_init);
 
 /* Whoever has registered something uses the functions, and so the module. */

@@ -138,7 +138,7 @@ static const struct operation operations[] = {
 	{ "PSCI, an exit that does next to nothing",	guest_psci },
 	{ "MMIO write, GIC",				guest_gic },
 	{ "MMIO write, ioeventfd in an epoll set",	guest_mmio, &mmio, 4, .waiter = EPOLL },
-	{ "MMIO write, ioeventfd and a waiter in the kernel", guest_mmio, &mmio, 4, .waiter = KERNEL },
+	{ "MMIO write, ioeventfd, a waiter in the kernel", guest_mmio, &mmio, 4, .waiter = KERNEL },
 	{ "MMIO write, ioeventfd that is an irqfd",	guest_mmio, &mmio, 4, .waiter = IRQFD },
 	{ "MMIO write, the same until it is handled", guest_loop_back, &mmio, 4, .waiter = IRQFD },
 #endif
