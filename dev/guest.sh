@@ -153,7 +153,7 @@ start_bochs() {
 
 case $on in
 svm) qemu=$("$top/dev/qemu.sh") || fail "there is no QEMU" ;;
-arm64) qemu=qemu-system-aarch64 ;;
+arm64) qemu='qemu-system-aarch64' ;;
 esac
 # Both machines write to FIFOs: Bochs buffers what it writes to a file.
 pack_files

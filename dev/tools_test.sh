@@ -51,6 +51,7 @@ told() {
 
 # Nobody runs all of them after each change.
 stale() {
+	# shellcheck disable=SC2034
 	mutations '' | while IFS='|' read -r file on test fact edit; do
 		sed "$edit" "$linux/$file" > "$build/mutated" || echo "sed does not understand $edit"
 		! cmp -s "$build/mutated" "$linux/$file" || echo "$file: $edit"
