@@ -144,8 +144,7 @@ FACT(resample_now, BY_ARCH("IRQFD-33 the line is up when write() returns, and do
 	int i;
 
 	for (i = 1; i <= 10; i++) {
-		TEST_ASSERT_EQ(signal_does(r.fd, is_high_and_in_irr, PIN_GSI),
-			       pins_are_set_at_once());
+		signal_must_do(r.fd, is_high_and_in_irr, PIN_GSI, pins_are_set_at_once());
 		wait_until(is_high_and_in_irr(PIN_GSI));
 		take_irqs();
 		TEST_ASSERT_EQ(irqs_taken(VECTOR), i);

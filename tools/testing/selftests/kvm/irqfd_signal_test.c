@@ -125,8 +125,7 @@ FACT(ioapic_at_once, "IRQFD-21 a pin of the IOAPIC has been pulsed when write() 
 	program_pin(PIN_GSI, VECTOR, EDGE);
 	fd = new_irqfd(PIN_GSI);
 	for (i = 1; i <= 10; i++) {
-		TEST_ASSERT_EQ(signal_does(fd, pin_was_pulsed, PIN_GSI),
-			       kvm_has_eventfd_fastpath());
+		signal_must_do(fd, pin_was_pulsed, PIN_GSI, kvm_has_eventfd_fastpath());
 		wait_for_pulse(PIN_GSI, VECTOR);
 		take_irqs();
 		TEST_ASSERT_EQ(irqs_taken(VECTOR), i);
@@ -150,8 +149,7 @@ FACT(pic_at_once, "IRQFD-21 so have the pins of both the PIC and the IOAPIC")
 	program_pin(PIC_GSI, VECTOR, EDGE);
 	fd = new_irqfd(PIC_GSI);
 	for (i = 1; i <= 10; i++) {
-		TEST_ASSERT_EQ(signal_does(fd, both_were_pulsed, PIC_GSI),
-			       kvm_has_eventfd_fastpath());
+		signal_must_do(fd, both_were_pulsed, PIC_GSI, kvm_has_eventfd_fastpath());
 		wait_for_pic_pulse(PIC_GSI);
 		wait_for_pulse(PIC_GSI, VECTOR);
 		take_irqs();
@@ -170,7 +168,7 @@ FACT(pin_off, "FAST-1 with eventfd_fastpath off a pin is pulsed later")
 	fd = new_irqfd(PIN_GSI);
 	for (i = 1; i <= 4; i++) {
 		turn_fastpath(i & 1);
-		TEST_ASSERT_EQ(signal_does(fd, pin_was_pulsed, PIN_GSI), i & 1);
+		signal_must_do(fd, pin_was_pulsed, PIN_GSI, i & 1);
 		wait_for_pulse(PIN_GSI, VECTOR);
 		take_irqs();
 		TEST_ASSERT_EQ(irqs_taken(VECTOR), i);
@@ -187,7 +185,7 @@ FACT(ioapic_broadcast, "IRQFD-21 a pin whose interrupt goes to all APICs is puls
 	run_in_guest(guest_write_ioapic, 0x11 + 2 * PIN_GSI, 0xff << 24, 0);
 	fd = new_irqfd(PIN_GSI);
 	for (i = 1; i <= 10; i++) {
-		TEST_ASSERT(!signal_does(fd, pin_was_pulsed, PIN_GSI), "It came at once");
+		signal_must_do(fd, pin_was_pulsed, PIN_GSI, false);
 		wait_for_pulse(PIN_GSI, VECTOR);
 		take_irqs();
 		TEST_ASSERT_EQ(irqs_taken(VECTOR), i);

@@ -17,8 +17,8 @@ static inline int irqs_taken(int vector)
 }
 
 /*
- * Signal, and see what that has done: on this CPU, and before any work item that
- * it may have left to it, as those are not run before a real time thread sleeps.
+ * Signal, and see what that has done: on this CPU, where a work item that it may have
+ * left is not run before a real time thread sleeps.  Another CPU may run it meanwhile.
  */
 static inline bool signal_does(int fd, bool (*done)(int arg), int arg)
 {
@@ -38,6 +38,14 @@ static inline bool signal_does(int fd, bool (*done)(int arg), int arg)
 		    !sched_setaffinity(0, sizeof(all), &all),
 		    "There is no letting go of a CPU, errno: %i", errno);
 	return did;
+}
+
+static inline void signal_must_do(int fd, bool (*done)(int arg), int arg, bool at_once)
+{
+	bool did = signal_does(fd, done, arg);
+
+	TEST_ASSERT(did || !at_once, "It did not come at once");
+	TEST_ASSERT(!did || at_once || sysconf(_SC_NPROCESSORS_ONLN) > 1, "It came at once");
 }
 
 static inline bool vcpu_in_irr(int vector)
