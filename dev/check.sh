@@ -56,11 +56,12 @@ other_base() {
 	esac
 }
 
+# make check has installed what that needs.
 other_arch() {
 	logs=$build/$1/logs
 	begin_other
 	say "$1"
-	if ON=$1 "$top/dev/setup.sh"; then ON=$1 "$top/dev/check.sh" short; else failed setup "setup.sh, for $1"; fi
+	ON=$1 "$top/dev/check.sh" short
 }
 
 if [ "${1-}" = all ]; then

@@ -57,6 +57,7 @@ stale() {
 		! cmp -s "$build/mutated" "$linux/$file" || echo "$file: $edit"
 		grep -qF "$fact" "$top/tools/testing/selftests/kvm/$test.c" || echo "$test has no fact $fact"
 	done
+	rm -f "$build/mutated"
 }
 
 echo "TAP version 13"

@@ -315,12 +315,10 @@ static void set_up_routes(void)
 {
 	struct kvm_irq_routing_entry entries[] = {
 		MSI_ROUTE(MSI_GSI, VECTOR),
+		PIN_ROUTE(PIN_GSI, PIN_CHIP, PIN_GSI),
 #ifdef __x86_64__
-		PIN_ROUTE(PIN_GSI, KVM_IRQCHIP_IOAPIC, PIN_GSI),
 		PIN_ROUTE(PIC_GSI, KVM_IRQCHIP_IOAPIC, PIC_GSI),
 		PIN_ROUTE(PIC_GSI, KVM_IRQCHIP_PIC_MASTER, PIC_GSI),
-#else
-		PIN_ROUTE(PIN_GSI, 0, PIN_GSI),
 #endif
 	};
 

@@ -279,14 +279,19 @@ static inline bool in_irr(struct kvm_vcpu *vcpu, int vector)
 
 static inline bool irr_is_empty(struct kvm_vcpu *vcpu)
 {
+	u8 *lpis;
 	int i;
 
 	for (i = MIN_SPI / 32; i < NR_INTIDS / 32; i++) {
 		if (pending_spis(vcpu->vm, i))
 			return false;
 	}
-	for (i = 0; gic_of(vcpu->vm)->has_its && i < NR_VECTORS / 8; i++) {
-		if (pending_lpis(vcpu)[i])
+	if (!gic_of(vcpu->vm)->has_its)
+		return true;
+
+	lpis = pending_lpis(vcpu);
+	for (i = 0; i < NR_VECTORS / 8; i++) {
+		if (lpis[i])
 			return false;
 	}
 	return true;
