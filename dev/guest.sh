@@ -131,6 +131,9 @@ start_qemu() {
 		</dev/null >"$run/machine" 2>&1 7>&- 8>&- &
 }
 
+# From 3.0 on Bochs has APICv, which does not work: it wants a descriptor of posted interrupts
+# aligned to a page, and a VM entry does not look at what is pending. Without it, every Bochs
+# is the same machine.
 start_bochs() {
 	mkdir -p "$run/iso/boot/grub"
 	mv "$run/bzImage" "$run/iso/bzImage" && mv "$run/initrd" "$run/iso/initrd" ||
@@ -139,7 +142,7 @@ start_bochs() {
 		set timeout=0
 		terminal_output serial
 		menuentry guest {
-			linux /bzImage $args $kernel_args tsc=reliable tsc_early_khz=50000
+			linux /bzImage $args $kernel_args tsc=reliable tsc_early_khz=50000 kvm_intel.enable_apicv=0
 			initrd /initrd
 		}
 	END
