@@ -1,6 +1,7 @@
 #!/bin/sh
 # dkms.sh: make build/kvm-eventfd-dkms_VERSION_all.deb of what modules.sh compiles. Where it
-# is installed, dkms builds KVM's modules with the series for each kernel of BASE.
+# is installed, dkms builds KVM's modules with the series for each kernel of BASE that is not
+# older.
 . "$(dirname "$0")/lib.sh"
 
 lock
@@ -13,14 +14,31 @@ rm -rf "$root"
 mkdir -p "$src" "$root/DEBIAN" "$root/usr/share/doc/kvm-eventfd-dkms" || die "cannot write to $build"
 "$top/dev/modules.sh" --sources "$src" || exit 1
 rm -f "$src/.files"
+# dkms on Debian 12 puts a module in the place of the kernel's own only if it has a newer version.
+for f in virt/kvm/kvm_main.c arch/x86/kvm/svm/svm.c arch/x86/kvm/vmx/vmx.c; do
+	echo "MODULE_VERSION(\"$version\");" >> "$src/$f" || die "cannot write to $build"
+done
 cp "$top/COPYING" "$root/usr/share/doc/kvm-eventfd-dkms/copyright" || die "cannot write to $build"
+
+# What KVM asks of the kernel changes within a stable series, too: a kernel that is older than
+# this KVM is left alone, and not an error of dkms.
+at_least() { # NUMBER, as a regular expression
+	awk -v n="$1" 'BEGIN {
+		k = length(n)
+		printf "([1-9][0-9]{%d,}", k
+		for (i = 1; i <= k; i++)
+			if ((d = substr(n, i, 1) + (i < k)) <= 9)
+				printf "|%s[%d-9][0-9]{%d}", substr(n, 1, i - 1), d, k - i
+		print ")"
+	}'
+}
 
 cat > "$src/dkms.conf" <<END
 PACKAGE_NAME="kvm-eventfd"
 PACKAGE_VERSION="$version"
 MAKE[0]="make -C \${kernel_source_dir} M=\${dkms_tree}/kvm-eventfd/$version/build CONFIG_DEBUG_INFO_BTF_MODULES= modules"
 CLEAN="make -C \${kernel_source_dir} M=\${dkms_tree}/kvm-eventfd/$version/build clean"
-BUILD_EXCLUSIVE_KERNEL="^$(echo "$base" | sed 's/\./\\./g')[.-]"
+BUILD_EXCLUSIVE_KERNEL="^$(echo "$base" | sed 's/\./\\./g')\.$(at_least "${kernel##*.}")([^0-9]|\$)"
 BUILD_EXCLUSIVE_ARCH="x86_64"
 AUTOINSTALL="yes"
 END
@@ -43,7 +61,8 @@ Depends: dkms
 Section: kernel
 Priority: optional
 Description: KVM's modules with irqfd and ioeventfd written anew
- Built for each installed kernel of Linux $base, from KVM as in Linux $kernel.
+ Built for each installed kernel of Linux $base that is not older than $kernel, from KVM as
+ in Linux $kernel.
  They take effect when KVM is loaded the next time.
 END
 cat > "$root/DEBIAN/postinst" <<END

@@ -309,7 +309,7 @@ copy_built() {
 # KVM's modules alone, from a copy of their sources, with all else of build/BASE/linux.
 copy_kvm() { # DIRECTORY
 	rm -rf "$1" && mkdir "$1" || die "cannot write to $build"
-	tar -C "$linux" -chf - --exclude='*.o' --exclude='*.ko' --exclude='*.mod*' --exclude='.*.cmd' arch/x86/kvm virt/kvm |
+	tar -C "$linux" -chf - --exclude='*.o' --exclude='*.ko' --exclude='*.mod*' --exclude='.*.cmd' arch/x86/kvm virt |
 		tar -C "$1" -xf - || die "could not copy from $linux"
 }
 build_kvm() { # DIRECTORY ARGS...

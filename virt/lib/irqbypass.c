@@ -25,6 +25,7 @@
 #include <linux/module.h>
 #include <linux/mutex.h>
 #include <linux/rhashtable.h>
+#include <linux/workqueue.h>
 
 MODULE_LICENSE("GPL");
 MODULE_DESCRIPTION("IRQ bypass manager");
@@ -156,12 +157,20 @@ static void producer_remove_stale(void *token)
 		producer_remove(producer);
 }
 
-/* 0, or -EBUSY if the token has one already, or -ENOMEM. */
+/*
+ * 0, or -EBUSY if the token has one already, or -ENOMEM.  A table that is full grows at
+ * once, without waiting for memory; its worker, which is under way then, waits for it.
+ */
 static __always_inline int
 irq_bypass_insert(struct rhashtable *table, struct rhash_head *node,
 		  const struct rhashtable_params params)
 {
 	int r = rhashtable_lookup_insert_fast(table, node, params);
+
+	if (r && r != -EEXIST) {
+		flush_work(&table->run_work);
+		r = rhashtable_lookup_insert_fast(table, node, params);
+	}
 
 	/* The table may also be in the midst of growing. */
 	if (r)

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * irqfds and ioeventfds when memory is short: each allocation of an ioctl is
- * made to fail, one after the other, until the ioctl needs no more.
+ * irqfds and ioeventfds when memory is short, and when what userspace passes cannot be
+ * accessed: each allocation and each copy of an ioctl is made to fail, one after the
+ * other, until the ioctl needs no more.
  *
- * Needs CONFIG_FAILSLAB and CONFIG_FAULT_INJECTION_DEBUG_FS.  The T ids are
- * those of bugs of the past: T-7, T-19 and T-23 are leaks and worse on paths
- * like these; a debug kernel sees them, the facts only what userspace does.
+ * Needs CONFIG_FAILSLAB, CONFIG_FAIL_PAGE_ALLOC, CONFIG_FAULT_INJECTION_USERCOPY and
+ * CONFIG_FAULT_INJECTION_DEBUG_FS.  The T ids are those of bugs of the past: T-7, T-19
+ * and T-23 are leaks and worse on paths like these; a debug kernel sees them, the facts
+ * only what userspace does.
  */
 #include <fcntl.h>
 
@@ -17,18 +19,16 @@
 #define DATAMATCH	KVM_IOEVENTFD_FLAG_DATAMATCH
 #define NR_ROUTES	20
 
-/* struct kvm comes first, and from vmalloc(), which prints a trace if it fails. */
-#define NR_STRUCT_KVM	17
-
 static int fail_nth_fd = -1;
 
-static bool set_failslab(const char *file, const char *value)
+/* What the kernel says of each failure, with a trace; an error it still tells. */
+#define NO_WARNINGS	"4"
+
+static bool write_file(const char *path, const char *value)
 {
-	char *path = strdup_printf("/sys/kernel/debug/failslab/%s", file);
 	int fd = open(path, O_WRONLY);
 	bool done;
 
-	free(path);
 	if (fd < 0)
 		return false;
 
@@ -37,37 +37,54 @@ static bool set_failslab(const char *file, const char *value)
 	return done;
 }
 
+static const struct {
+	const char *path, *value;
+} settings[] = {
+	{ "/sys/kernel/debug/failslab/verbose", "0" },
+	{ "/sys/kernel/debug/fail_page_alloc/verbose", "0" },
+	{ "/sys/kernel/debug/fail_usercopy/verbose", "0" },
+	/* Those that may sleep, too, and single pages. */
+	{ "/sys/kernel/debug/failslab/ignore-gfp-wait", "N" },
+	{ "/sys/kernel/debug/fail_page_alloc/ignore-gfp-wait", "N" },
+	{ "/sys/kernel/debug/fail_page_alloc/min-order", "0" },
+	{ "/proc/sys/kernel/printk", NO_WARNINGS },
+};
+
 /* A process has a file of its own, so each fact opens it anew. */
 static void open_fail_nth(void)
 {
+	int i;
+
 	fail_nth_fd = open("/proc/thread-self/fail-nth", O_RDWR);
 	TEST_ASSERT(fail_nth_fd >= 0, "fail-nth does not open, errno: %d", errno);
-
-	/* Sleeping allocations too, and no stack trace for each. */
-	TEST_ASSERT(set_failslab("ignore-gfp-wait", "N") && set_failslab("verbose", "0"),
-		    "failslab cannot be set up, errno: %d", errno);
+	for (i = 0; i < ARRAY_SIZE(settings); i++)
+		TEST_ASSERT(write_file(settings[i].path, settings[i].value), "%s, errno: %d",
+			    settings[i].path, errno);
 }
 
+/* What is left of the last one may come to these copies.  Then it is used up. */
 static void set_fail_nth(int nth)
 {
 	char buf[16];
 	int len = snprintf(buf, sizeof(buf), "%d", nth);
 
-	TEST_ASSERT(pwrite(fail_nth_fd, buf, len, 0) == len,
-		    "Writing fail-nth got errno %d", errno);
+	while (pwrite(fail_nth_fd, buf, len, 0) != len)
+		TEST_ASSERT(errno == EFAULT, "Writing fail-nth got errno %d", errno);
 }
 
-/* Of the allocations that were to pass before one fails, how many did not come. */
+/* Of what was to succeed before one fails, how much did not come. */
 static int get_fail_nth(void)
 {
 	char buf[16] = { };
 
-	TEST_ASSERT(pread(fail_nth_fd, buf, sizeof(buf) - 1, 0) > 0,
-		    "Reading fail-nth got errno %d", errno);
-	return atoi(buf);
+	if (pread(fail_nth_fd, buf, sizeof(buf) - 1, 0) > 0)
+		return atoi(buf);
+
+	TEST_ASSERT(errno == EFAULT, "Reading fail-nth got errno %d", errno);
+	return 1;
 }
 
-/* Returns what @op does, with the nth allocation failing; 0 in *nth if one did. */
+/* Returns what @op does, with its nth allocation or copy failing; 0 in *nth if one did. */
 static int run_failing(int (*op)(void), int *nth)
 {
 	int ret, err;
@@ -83,42 +100,81 @@ static int run_failing(int (*op)(void), int *nth)
 }
 
 /*
- * Whichever allocation fails, @op fails with ENOMEM, @check says that nothing has
- * come of it, and the retry succeeds and can be undone.  A debug kernel has some
- * allocations of its own that @op does not care for.
+ * Whichever allocation or copy fails, @op fails with ENOMEM or EFAULT, @check says that
+ * nothing has come of it, and the retry succeeds and can be undone.  A debug kernel has
+ * some allocations of its own that @op does not care for.  Returns how many @op did care
+ * for: of memory, and of copies.
  */
-static void must_fail_cleanly(int (*op)(void), void (*check)(void),
-			      int (*undo)(void))
+struct failures {
+	int memory, copies;
+};
+
+static struct failures must_fail_cleanly(int (*op)(void), void (*check)(void),
+					 int (*undo)(void))
 {
-	int i, nth = 0, failed = 0;
+	struct failures failed = { };
+	int i, nth = 0;
 
 	for (i = 1; !nth; i++) {
 		nth = i;
 		if (run_failing(op, &nth)) {
-			TEST_ASSERT(!nth && errno == ENOMEM,
-				    "Allocation %d got errno %d", i, errno);
+			TEST_ASSERT(!nth && (errno == ENOMEM || errno == EFAULT),
+				    "Failure %d got errno %d", i, errno);
+			if (errno == ENOMEM)
+				failed.memory++;
+			else
+				failed.copies++;
 			check();
 			TEST_ASSERT(!op(), "The retry got errno %d", errno);
-			failed++;
 		}
 		TEST_ASSERT(!undo(), "The undo got errno %d", errno);
 	}
-	TEST_ASSERT(failed, "The ioctl needs no memory");
-	ksft_print_msg("failed at %d of %d allocations\n", failed, i - 2);
+	ksft_print_msg("of %d, failed %d times for memory, %d times for a copy\n", i - 2,
+		       failed.memory, failed.copies);
+	return failed;
 }
 
-/* What takes things away succeeds whichever allocation fails. */
+static void must_fail_for_both(int (*op)(void), void (*check)(void), int (*undo)(void))
+{
+	struct failures failed = must_fail_cleanly(op, check, undo);
+
+	TEST_ASSERT(failed.memory, "The ioctl needs no memory");
+	TEST_ASSERT(failed.copies, "The ioctl has no argument");
+}
+
+static void must_fail_for_copies(int (*op)(void), void (*check)(void), int (*undo)(void),
+				 int copies)
+{
+	struct failures failed = must_fail_cleanly(op, check, undo);
+
+	TEST_ASSERT(!failed.memory, "The ioctl failed for memory");
+	TEST_ASSERT_EQ(failed.copies, copies);
+}
+
+/* What takes things away does so whichever allocation fails, if its argument can be read. */
 static void must_not_fail(int (*prepare)(void), int (*op)(void))
 {
-	int i, nth = 0, ret;
+	int i, nth = 0, copies = 0;
 
 	for (i = 1; !nth; i++) {
 		TEST_ASSERT(!prepare(), "Preparing it got errno %d", errno);
 		nth = i;
-		ret = run_failing(op, &nth);
-		TEST_ASSERT(!ret, "Allocation %d failed, and the ioctl got errno %d",
-			    i, errno);
+		if (run_failing(op, &nth)) {
+			TEST_ASSERT(!nth && errno == EFAULT, "Failure %d got errno %d", i, errno);
+			TEST_ASSERT(!op(), "The retry got errno %d", errno);
+			copies++;
+		}
 	}
+	TEST_ASSERT_EQ(copies, 1);
+}
+
+static void nothing(void)
+{
+}
+
+static int undo_nothing(void)
+{
+	return 0;
 }
 
 /*
@@ -169,17 +225,17 @@ static void boot_with_eventfds(void)
 	open_fail_nth();
 }
 
-FACT(irqfd, "T-23 assign of an irqfd fails cleanly at each allocation")
+FACT(irqfd, "T-23 assign of an irqfd fails cleanly at each allocation and copy")
 {
 	boot_with_eventfds();
-	must_fail_cleanly(assign_plain, trigger_is_free, deassign_plain);
+	must_fail_for_both(assign_plain, trigger_is_free, deassign_plain);
 }
 
-FACT(irqfd_resample, "T-19 assign of an irqfd with RESAMPLE fails cleanly at each allocation")
+FACT(irqfd_resample, "T-19 assign of an irqfd with RESAMPLE fails cleanly at each allocation and copy")
 {
 	boot_with_eventfds();
-	must_fail_cleanly(assign_resample, trigger_is_free_and_no_resampler,
-			  deassign_resample);
+	must_fail_for_both(assign_resample, trigger_is_free_and_no_resampler,
+			   deassign_resample);
 }
 
 FACT(irqfd_goes, "IRQFD-25 deassign of an irqfd never fails, however short memory is")
@@ -218,16 +274,18 @@ static int set_masked(void)
 	return pending_irqs(KVM_PENDING_IRQS_SET);
 }
 
-static int unmask(void)
+static int mask_msi(void)
+{
+	struct kvm_mask_irq args = { .first = MSI_GSI, .count = 1 };
+
+	return __vm_ioctl(vm, KVM_MASK_IRQ, &args);
+}
+
+static int unmask_msi(void)
 {
 	struct kvm_unmask_irq args = { .first = MSI_GSI, .count = 1 };
 
 	return __vm_ioctl(vm, KVM_UNMASK_IRQ, &args);
-}
-
-static int undo_nothing(void)
-{
-	return 0;
 }
 
 static void nothing_masked(void)
@@ -235,12 +293,76 @@ static void nothing_masked(void)
 	TEST_ASSERT(!get_masked() && !masked, "It is masked");
 }
 
-FACT(mask, "MASK-2 KVM_PENDING_IRQS fails cleanly at each allocation, and KVM_UNMASK_IRQ has none")
+FACT(mask, "MASK-2 each mask ioctl fails cleanly at each allocation and copy, and KVM_UNMASK_IRQ needs no memory")
 {
 	boot_with_eventfds();
-	must_fail_cleanly(set_masked, nothing_masked, unmask);
-	must_fail_cleanly(get_masked, nothing_masked, undo_nothing);
-	must_not_fail(set_masked, unmask);
+	must_fail_for_both(set_masked, nothing_masked, unmask_msi);
+	must_fail_for_both(mask_msi, nothing_masked, unmask_msi);
+	must_fail_for_both(get_masked, nothing_masked, undo_nothing);
+	must_not_fail(mask_msi, unmask_msi);
+}
+#endif
+
+#ifdef __x86_64__
+/*
+ * Interrupts by ioctl, which have an argument, and one of them a result.
+ */
+static int line_up_status(void)
+{
+	struct kvm_irq_level args = { .irq = PIN_GSI, .level = 1 };
+
+	return __vm_ioctl(vm, KVM_IRQ_LINE_STATUS, &args);
+}
+
+static int line_up(void)
+{
+	struct kvm_irq_level args = { .irq = PIN_GSI, .level = 1 };
+
+	return __vm_ioctl(vm, KVM_IRQ_LINE, &args);
+}
+
+static int line_down(void)
+{
+	struct kvm_irq_level args = { .irq = PIN_GSI };
+
+	return __vm_ioctl(vm, KVM_IRQ_LINE, &args);
+}
+
+static int signal_msi(void)
+{
+	struct kvm_msi msi = { .address_lo = APIC_DEFAULT_GPA, .data = VECTOR };
+
+	return __vm_ioctl(vm, KVM_SIGNAL_MSI, &msi) < 0;
+}
+
+static void no_irq(void)
+{
+	TEST_ASSERT(!in_irr(vcpu, VECTOR), "An interrupt has come of it");
+}
+
+static int take_irq(void)
+{
+	bool there = in_irr(vcpu, VECTOR);
+
+	take_irqs();
+	return !there;
+}
+
+static int take_and_line_down(void)
+{
+	return take_irq() || line_down();
+}
+
+FACT(lines, "GEN-1 an ioctl that injects fails for its copies alone, and comes to nothing then")
+{
+	boot();
+	program_pin(PIN_GSI, VECTOR, 0);
+	open_fail_nth();
+	must_fail_for_copies(line_up, no_irq, take_and_line_down, 1);
+	must_fail_for_copies(signal_msi, no_irq, take_irq, 1);
+	/* If its result cannot be told, the line is up nevertheless. */
+	must_fail_for_copies(line_up_status, nothing, take_and_line_down, 2);
+	must_not_fail(line_up, line_down);
 }
 #endif
 
@@ -264,7 +386,7 @@ static void old_route_works(void)
 	must_inject(trigger, VECTOR);
 }
 
-FACT(routes, "ROUTE-1 KVM_SET_GSI_ROUTING that runs out of memory leaves the old table")
+FACT(routes, "ROUTE-1 KVM_SET_GSI_ROUTING that fails leaves the old table")
 {
 	int i;
 
@@ -275,7 +397,7 @@ FACT(routes, "ROUTE-1 KVM_SET_GSI_ROUTING that runs out of memory leaves the old
 
 	set_old_route();
 	irqfd_assign(vm, MSI_GSI, trigger);
-	must_fail_cleanly(set_routes, old_route_works, set_old_route);
+	must_fail_for_both(set_routes, old_route_works, set_old_route);
 }
 
 /*
@@ -322,7 +444,7 @@ static void with_each_doorbell(void (*check)(void))
 
 static void doorbell_fails_cleanly(void)
 {
-	must_fail_cleanly(assign_doorbell, no_doorbell, deassign_doorbell);
+	must_fail_for_both(assign_doorbell, no_doorbell, deassign_doorbell);
 }
 
 static void doorbell_goes(void)
@@ -330,7 +452,7 @@ static void doorbell_goes(void)
 	must_not_fail(assign_doorbell, deassign_doorbell);
 }
 
-FACT(ioeventfd, "T-23 assign of an ioeventfd of any kind fails cleanly at each allocation")
+FACT(ioeventfd, "T-23 assign of an ioeventfd of any kind fails cleanly at each allocation and copy")
 {
 	vm = vm_create_barebones();
 	open_fail_nth();
@@ -366,47 +488,100 @@ static int remove_zone(void)
 	return __vm_ioctl(vm, KVM_UNREGISTER_COALESCED_MMIO, &zone);
 }
 
-static void nothing(void)
-{
-}
-
 FACT(zones, "T-7 a coalesced zone comes cleanly or not at all, and goes without memory")
 {
 	vm = vm_create_barebones();
 	open_fail_nth();
-	must_fail_cleanly(add_zone, nothing, remove_zone);
+	must_fail_for_both(add_zone, nothing, remove_zone);
 	must_not_fail(add_zone, remove_zone);
 }
 
-/* Some allocations, for debugfs say, may fail and the VM is created all the same. */
-static int kvm_fd;
+/*
+ * VMs and their chips.  Some allocations, for debugfs say, may fail and a VM is created all
+ * the same.
+ */
+static int kvm_fd, vm_fd = -1;
 
 static int create_vm(void)
 {
-	int fd = ioctl(kvm_fd, KVM_CREATE_VM, 0);
+	vm_fd = ioctl(kvm_fd, KVM_CREATE_VM, 0);
+	return vm_fd < 0;
+}
 
-	if (fd < 0)
-		return -1;
-
-	close(fd);
-	return 0;
+static int destroy_vm(void)
+{
+	return close(vm_fd);
 }
 
 FACT(create, "LIFE-2 a VM that runs out of memory while it is created leaves nothing behind")
 {
-	int i, nth = 0, ret, failed = 0;
+	struct failures failed;
 
 	kvm_fd = open_kvm_dev_path_or_exit();
 	open_fail_nth();
-	for (i = NR_STRUCT_KVM + 1; !nth; i++) {
-		nth = i;
-		ret = run_failing(create_vm, &nth);
-		failed += !!ret;
-	}
-	TEST_ASSERT(!ret, "No allocation failed, but KVM_CREATE_VM got errno %d", errno);
-	TEST_ASSERT(failed, "KVM_CREATE_VM needs no memory");
-	TEST_ASSERT(!create_vm(), "KVM_CREATE_VM got errno %d", errno);
+	failed = must_fail_cleanly(create_vm, nothing, destroy_vm);
+	TEST_ASSERT(failed.memory, "KVM_CREATE_VM needs no memory");
 }
+
+#ifdef __x86_64__
+static int new_vm(void)
+{
+	return destroy_vm() || create_vm();
+}
+
+static int create_chips(void)
+{
+	return ioctl(vm_fd, KVM_CREATE_IRQCHIP, 0);
+}
+
+static int create_pit(void)
+{
+	struct kvm_pit_config config = { };
+
+	return ioctl(vm_fd, KVM_CREATE_PIT2, &config);
+}
+
+static int new_vm_with_chips(void)
+{
+	return new_vm() || create_chips();
+}
+
+static int split_chips(void)
+{
+	struct kvm_enable_cap cap = { .cap = KVM_CAP_SPLIT_IRQCHIP, .args[0] = 24 };
+
+	return ioctl(vm_fd, KVM_ENABLE_CAP, &cap);
+}
+
+static void no_chips(void)
+{
+	struct kvm_irqchip chip = { };
+
+	TEST_ASSERT_ERRNO(ioctl(vm_fd, KVM_GET_IRQCHIP, &chip), ENXIO);
+}
+
+static void no_pit(void)
+{
+	struct kvm_pit_state2 state;
+
+	TEST_ASSERT_ERRNO(ioctl(vm_fd, KVM_GET_PIT2, &state), ENXIO);
+}
+
+FACT(chips, "ROUTE-3 chips for which there is no memory are not there, and can be created later")
+{
+	struct failures failed;
+
+	kvm_fd = open_kvm_dev_path_or_exit();
+	TEST_REQUIRE(kvm_has_pins());
+	open_fail_nth();
+	create_vm();
+	failed = must_fail_cleanly(create_chips, no_chips, new_vm);
+	TEST_ASSERT(failed.memory, "KVM_CREATE_IRQCHIP needs no memory");
+	must_fail_for_both(split_chips, no_chips, new_vm);
+	new_vm_with_chips();
+	must_fail_for_both(create_pit, no_pit, new_vm_with_chips);
+}
+#endif
 
 int main(int argc, char *argv[])
 {

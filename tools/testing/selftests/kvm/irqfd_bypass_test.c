@@ -258,6 +258,218 @@ FACT(assign_fails, "T-11 an irqfd that cannot post is assigned all the same, and
 }
 
 /*
+ * What irq bypass makes of those who register: any number of devices, but one for each
+ * eventfd.
+ */
+static void must_have_posted_for(int irq)
+{
+	must_be_calls(1);
+	must_post(&calls[0], irq, MSI_GSI, VECTOR);
+}
+
+static void must_have_reset_for(int irq)
+{
+	must_be_calls(1);
+	must_reset(&calls[0], irq, MSI_GSI);
+}
+
+FACT(second_device, "T-10 a second device of an eventfd gets EBUSY and leaves the first posted")
+{
+	int id, fd = start_posted(&id);
+
+	TEST_ASSERT_ERRNO(__doorbell_producer(fd, IRQ + 1, 0), EBUSY);
+	must_be_calls(0);
+	set_route(MSI_ROUTE(MSI_GSI, OTHER_VECTOR));
+	must_have_posted(OTHER_VECTOR);
+	end_producer(id);
+	must_have_reset();
+	must_be_over();
+
+	/* Without an irqfd it is the same. */
+	irqfd_deassign(vm, MSI_GSI, fd);
+	id = add_producer(fd, IRQ + 1);
+	TEST_ASSERT_ERRNO(__doorbell_producer(fd, IRQ, 0), EBUSY);
+	irqfd_assign(vm, MSI_GSI, fd);
+	must_have_posted_for(IRQ + 1);
+}
+
+FACT(unregistered_twice, "T-9 a device that is taken back twice un-posts once, and may come again")
+{
+	int id, i;
+
+	start_posted(&id);
+	for (i = 0; i < 3; i++) {
+		doorbell_unregister(id);
+		must_have_reset();
+		doorbell_unregister(id);
+		must_be_over();
+		TEST_ASSERT(!__doorbell_register(id), "DOORBELL_REGISTER got errno %i", errno);
+		must_have_posted(VECTOR);
+	}
+	end_producer(id);
+	must_have_reset();
+	must_be_over();
+}
+
+/*
+ * Stock 6.12 knows a device by its token, and takes another one of that for it; later
+ * kernels do not let the token change.
+ */
+static bool bypass_copies_tokens(void)
+{
+	return __doorbell_token(-1, -1) && errno == ENOENT;
+}
+
+static int start_with_tokens(int *id)
+{
+	int fd = start_posted(id);
+
+	TEST_REQUIRE(bypass_copies_tokens());
+	return fd;
+}
+
+/* As vhost-vdpa does it, which has then no more to do with the old eventfd. */
+static void set_token(int id, int fd)
+{
+	TEST_ASSERT(!__doorbell_token(id, fd), "DOORBELL_TOKEN got errno %i", errno);
+	must_be_calls(0);
+}
+
+FACT(not_registered, "T-9 a device that is not registered, or was refused, un-posts no other one")
+{
+	int other, id, fd = start_with_tokens(&id);
+
+	doorbell_unregister(id);
+	must_have_reset();
+	other = add_producer(fd, IRQ + 1);
+	must_have_posted_for(IRQ + 1);
+
+	doorbell_unregister(id);
+	must_be_calls(0);
+	TEST_ASSERT_ERRNO(__doorbell_register(id), EBUSY);
+	doorbell_unregister(id);
+	end_producer(id);
+	must_be_calls(0);
+
+	end_producer(other);
+	must_have_reset_for(IRQ + 1);
+	must_be_over();
+}
+
+FACT(registered_twice, "T-10 a device that is registered again gets EBUSY and stays posted")
+{
+	int id;
+
+	start_with_tokens(&id);
+	TEST_ASSERT_ERRNO(__doorbell_register(id), EBUSY);
+	must_be_calls(0);
+	set_route(MSI_ROUTE(MSI_GSI, OTHER_VECTOR));
+	must_have_posted(OTHER_VECTOR);
+	end_producer(id);
+	must_have_reset();
+	must_be_over();
+}
+
+FACT(token_dropped, "T-9 T-10 a device that has dropped its eventfd makes way for another one")
+{
+	int other, id, fd = start_with_tokens(&id);
+
+	set_token(id, -1);
+	other = add_producer(fd, IRQ + 1);
+	must_be_calls(2);
+	must_reset(&calls[0], IRQ, MSI_GSI);
+	must_post(&calls[1], IRQ + 1, MSI_GSI, VECTOR);
+
+	end_producer(id);
+	must_be_calls(0);
+	end_producer(other);
+	must_have_reset_for(IRQ + 1);
+	must_be_over();
+}
+
+FACT(token_changed, "T-10 a device that has dropped its eventfd is not posted for the next irqfd")
+{
+	int id, fd = start_with_tokens(&id);
+	int other = eventfd_new();
+
+	irqfd_deassign(vm, MSI_GSI, fd);
+	must_have_reset();
+	set_token(id, other);
+	irqfd_assign(vm, MSI_GSI, fd);
+	must_be_over();
+	irqfd_deassign(vm, MSI_GSI, fd);
+
+	/* Irq bypass has forgotten it, so that it may come with the new one. */
+	irqfd_assign(vm, MSI_GSI, other);
+	must_be_over();
+	TEST_ASSERT(!__doorbell_register(id), "DOORBELL_REGISTER got errno %i", errno);
+	must_have_posted(VECTOR);
+	end_producer(id);
+	must_have_reset();
+	must_be_over();
+}
+
+FACT(dropped_at_end, "T-9 a device that has dropped its eventfd un-posts when it or the irqfd goes")
+{
+	int id, fd = start_with_tokens(&id);
+
+	set_token(id, -1);
+	end_producer(id);
+	must_have_reset();
+	must_be_over();
+
+	id = add_producer(fd, IRQ);
+	must_have_posted(VECTOR);
+	set_token(id, -1);
+	irqfd_deassign(vm, MSI_GSI, fd);
+	must_have_reset();
+	end_producer(id);
+	must_be_over();
+}
+
+/* The table's worker does not get to run before it is full, on this CPU. */
+static void keep_workers_away(bool away)
+{
+	struct sched_param param = { .sched_priority = away };
+	cpu_set_t cpus;
+
+	CPU_ZERO(&cpus);
+	CPU_SET(sched_getcpu(), &cpus);
+	TEST_ASSERT(!sched_setaffinity(0, sizeof(cpus), &cpus), "errno: %i", errno);
+	TEST_ASSERT(!sched_setscheduler(0, away ? SCHED_FIFO : SCHED_OTHER, &param),
+		    "There is no SCHED_FIFO, errno: %i", errno);
+}
+
+#define NR_DEVICES	200
+
+FACT(no_room, "T-10 a device comes though there are too many for the memory that is at hand")
+{
+	int ids[NR_DEVICES], fds[NR_DEVICES], nr, i;
+
+	start();
+	TEST_REQUIRE(bypass_copies_tokens());
+	for (i = 0; i < NR_DEVICES; i++)
+		fds[i] = eventfd_new();
+
+	keep_workers_away(true);
+	TEST_ASSERT(!ioctl(irte_fd(), IRTE_NO_ROOM, 1), "IRTE_NO_ROOM got errno %i", errno);
+	for (i = 0; i < NR_DEVICES; i++)
+		ids[i] = add_producer(fds[i], IRQ + i);
+	nr = ioctl(irte_fd(), IRTE_NO_ROOM, 0);
+	keep_workers_away(false);
+	TEST_ASSERT(nr > 0, "There was room for all");
+
+	for (i = 0; i < NR_DEVICES; i++) {
+		irqfd_assign(vm, MSI_GSI, fds[i]);
+		must_have_posted_for(IRQ + i);
+	}
+	for (i = 0; i < NR_DEVICES; i++) {
+		end_producer(ids[i]);
+		must_have_reset_for(IRQ + i);
+	}
+}
+
+/*
  * The device itself: it must be what KVM does that is seen.
  */
 FACT(device, "T-44 the recorder is one at a time, refuses nonsense, and leaves KVM as it was")
@@ -271,6 +483,8 @@ FACT(device, "T-44 the recorder is one at a time, refuses nonsense, and leaves K
 	TEST_ASSERT_ERRNO(ioctl(first, IRTE_FAIL, NULL), EFAULT);
 	TEST_ASSERT_ERRNO(__irte_fail(IRQ, 1, 4096), EINVAL);
 	TEST_ASSERT_ERRNO(ioctl(first, IRTE_DELAY, IRTE_MAX_USECS + 1), EINVAL);
+	TEST_ASSERT_ERRNO(ioctl(first, IRTE_NO_ROOM, 2), EINVAL);
+	TEST_ASSERT(!ioctl(first, IRTE_NO_ROOM, 0), "It is in force");
 
 	create_vm_to_post();
 	set_route(MSI_ROUTE(MSI_GSI, VECTOR));

@@ -128,6 +128,7 @@ struct signaller {
 struct producer {
 	struct object object;
 	struct irq_bypass_producer bypass;
+	int irq;
 	int error;
 };
 
@@ -413,39 +414,45 @@ static void producer_start_irq(struct irq_bypass_producer *prod)
 }
 
 /* The callbacks run under the mutex that this takes. */
-static void producer_stop(struct object *object)
+static void producer_unregister(struct producer *producer)
 {
-	struct producer *producer = container_of(object, struct producer, object);
-
 	irq_bypass_unregister_producer(&producer->bypass);
 }
 
 /* It is known by the eventfd's context, which cannot be anyone else's meanwhile. */
-static int producer_register(struct producer *producer, int irq)
+static int producer_register(struct producer *producer)
 {
 	struct irq_bypass_producer *bypass = &producer->bypass;
 
-	producer->object.stop = producer_stop;
 	bypass->add_consumer = producer_add_consumer;
 	bypass->del_consumer = producer_del_consumer;
 	bypass->stop = producer_stop_irq;
 	bypass->start = producer_start_irq;
 
 #ifdef BYPASS_IS_BY_EVENTFD
-	return irq_bypass_register_producer(bypass, producer->object.eventfd, irq);
+	return irq_bypass_register_producer(bypass, producer->object.eventfd, producer->irq);
 #else
 	bypass->token = producer->object.eventfd;
-	bypass->irq = irq;
+	bypass->irq = producer->irq;
 
 	return irq_bypass_register_producer(bypass);
 #endif
 }
 #else
-static int producer_register(struct producer *producer, int irq)
+static void producer_unregister(struct producer *producer)
+{
+}
+
+static int producer_register(struct producer *producer)
 {
 	return -EOPNOTSUPP;
 }
 #endif /* CONFIG_IRQ_BYPASS_MANAGER */
+
+static void producer_stop(struct object *object)
+{
+	producer_unregister(container_of(object, struct producer, object));
+}
 
 static struct object *producer_create(void __user *argp)
 {
@@ -468,8 +475,10 @@ static struct object *producer_create(void __user *argp)
 		return ERR_CAST(eventfd);
 
 	producer->object.eventfd = eventfd;
+	producer->object.stop = producer_stop;
+	producer->irq = args.irq;
 	producer->error = args.error;
-	r = producer_register(producer, args.irq);
+	r = producer_register(producer);
 	if (r) {
 		eventfd_ctx_put(eventfd);
 		return ERR_PTR(r);
@@ -622,6 +631,63 @@ static int object_ring(struct doorbell_file *file, unsigned long id)
 	return 0;
 }
 
+static struct producer *producer_of(struct doorbell_file *file, unsigned long id)
+{
+	struct object *object = xa_load(&file->objects, id);
+
+	if (!object)
+		return ERR_PTR(-ENOENT);
+	if (object->stop != producer_stop)
+		return ERR_PTR(-EINVAL);
+
+	return container_of(object, struct producer, object);
+}
+
+static int object_register(struct doorbell_file *file, unsigned long id, bool on)
+{
+	struct producer *producer = producer_of(file, id);
+
+	if (IS_ERR(producer))
+		return PTR_ERR(producer);
+	if (on)
+		return producer_register(producer);
+
+	producer_unregister(producer);
+
+	return 0;
+}
+
+/* Without a word to irq bypass, and what it was known by may be somebody else's then. */
+static int object_set_token(struct doorbell_file *file, void __user *argp)
+{
+#ifdef BYPASS_COPIES_TOKENS
+	struct eventfd_ctx *eventfd = NULL, *old;
+	struct doorbell_token args;
+	struct producer *producer;
+
+	if (copy_from_user(&args, argp, sizeof(args)))
+		return -EFAULT;
+
+	producer = producer_of(file, args.id);
+	if (IS_ERR(producer))
+		return PTR_ERR(producer);
+	if (args.fd >= 0)
+		eventfd = eventfd_ctx_fdget(args.fd);
+	if (IS_ERR(eventfd))
+		return PTR_ERR(eventfd);
+
+	old = producer->object.eventfd;
+	producer->object.eventfd = eventfd;
+	WRITE_ONCE(producer->bypass.token, eventfd);
+	if (old)
+		eventfd_ctx_put(old);
+
+	return 0;
+#else
+	return -EOPNOTSUPP;
+#endif
+}
+
 static int object_read_counts(struct doorbell_file *file, void __user *argp,
 			      bool end)
 {
@@ -701,6 +767,11 @@ static long doorbell_ioctl(struct file *filep, unsigned int ioctl,
 		return object_add(file, delay_create(argp));
 	case DOORBELL_RING:
 		return object_ring(file, arg);
+	case DOORBELL_REGISTER:
+	case DOORBELL_UNREGISTER:
+		return object_register(file, arg, ioctl == DOORBELL_REGISTER);
+	case DOORBELL_TOKEN:
+		return object_set_token(file, argp);
 	case DOORBELL_BLOCK:
 		return page_block(file, arg);
 	case DOORBELL_BLOCKED:

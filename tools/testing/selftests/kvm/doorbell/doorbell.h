@@ -57,8 +57,14 @@ struct doorbell_producer {
 	__u32 error;
 };
 
+/* What @fd stands for is what that producer is known by, or nothing for -1. */
+struct doorbell_token {
+	__u32 id;
+	__s32 fd;
+};
+
 #define DOORBELL_MAX_NAME	64
-#define DOORBELL_MAX_DELAY	1000
+#define DOORBELL_MAX_DELAY	10000
 
 /* Whoever calls that function of the kernel is @usecs late. */
 struct doorbell_delay {
@@ -114,5 +120,14 @@ struct doorbell_counts {
  */
 #define DOORBELL_BLOCK		_IO(0xDB, 0x88)
 #define DOORBELL_BLOCKED	_IO(0xDB, 0x89)
+
+/*
+ * By hand, what the owner of a producer does, whether it is registered or not: the
+ * argument is its id.  The token of one that is registered can be another only where
+ * irq bypass has a copy of it.
+ */
+#define DOORBELL_REGISTER	_IO(0xDB, 0x8A)
+#define DOORBELL_UNREGISTER	_IO(0xDB, 0x8B)
+#define DOORBELL_TOKEN		_IOW(0xDB, 0x8C, struct doorbell_token)
 
 #endif /* SELFTEST_KVM_DOORBELL_H */

@@ -17,6 +17,7 @@
  *           patch does.  vmx_pi_update_irte() or avic_pi_update_irte() becomes
  *           record_irte(), and kvm_arch_has_irq_bypass() becomes may_post().
  *           Where that is inline, the variable that it reads is set.
+ *           rhashtable_insert_slow() becomes no_room(), for one task.
  *
  * Context:  may_post() can be preempted.  record_irte() runs under
  *           kvm->irqfds.lock, interrupts off.
@@ -84,13 +85,17 @@ static struct recorder recorder = {
  * struct redirect - a probed function
  * @kprobe: at its entry
  * @to: what runs in its place
+ * @task: for whom, all if it is NULL
+ * @nr: how often it did, for one task
  */
 struct redirect {
 	struct kprobe kprobe;
 	void *to;
+	struct task_struct *task;
+	unsigned int nr;
 };
 
-static struct redirect update_irte;
+static struct redirect update_irte, insert;
 static DEFINE_MUTEX(irte_lock);
 static bool irte_is_open;
 
@@ -224,6 +229,12 @@ static int redirect_hit(struct kprobe *kprobe, struct pt_regs *regs)
 {
 	struct redirect *redirect = container_of(kprobe, struct redirect, kprobe);
 
+	if (redirect->task) {
+		if (redirect->task != current)
+			return 0;
+		redirect->nr++;
+	}
+
 	instruction_pointer_set(regs, (unsigned long)redirect->to);
 
 	return 1;
@@ -239,16 +250,23 @@ static void redirect_done(struct kprobe *kprobe, struct pt_regs *regs,
 
 NOKPROBE_SYMBOL(redirect_done);
 
-static int redirect_start(struct redirect *redirect, const char *symbol, void *to)
+static int redirect_start_for(struct task_struct *task, struct redirect *redirect,
+			      const char *symbol, void *to)
 {
 	*redirect = (struct redirect) {
 		.kprobe.symbol_name = symbol,
 		.kprobe.pre_handler = redirect_hit,
 		.kprobe.post_handler = redirect_done,
 		.to = to,
+		.task = task,
 	};
 
 	return register_kprobe(&redirect->kprobe);
+}
+
+static int redirect_start(struct redirect *redirect, const char *symbol, void *to)
+{
+	return redirect_start_for(NULL, redirect, symbol, to);
 }
 
 static void redirect_stop(struct redirect *redirect)
@@ -416,6 +434,45 @@ static int irte_delay(unsigned long usecs)
 	return 0;
 }
 
+static void *no_room(void)
+{
+	return ERR_PTR(-ENOMEM);
+}
+
+static int stop_no_room(void)
+{
+	lockdep_assert_held(&irte_lock);
+
+	if (!insert.task)
+		return 0;
+
+	redirect_stop(&insert);
+	insert.task = NULL;
+
+	return insert.nr;
+}
+
+static int irte_no_room(unsigned long start)
+{
+	int r;
+
+	if (start > 1)
+		return -EINVAL;
+
+	guard(mutex)(&irte_lock);
+
+	if (!start)
+		return stop_no_room();
+	if (insert.task)
+		return -EBUSY;
+
+	r = redirect_start_for(current, &insert, "rhashtable_insert_slow", no_room);
+	if (r)
+		insert.task = NULL;
+
+	return r;
+}
+
 static long irte_ioctl(struct file *filep, unsigned int ioctl, unsigned long arg)
 {
 	void __user *argp = (void __user *)arg;
@@ -427,6 +484,8 @@ static long irte_ioctl(struct file *filep, unsigned int ioctl, unsigned long arg
 		return irte_fail(argp);
 	case IRTE_DELAY:
 		return irte_delay(arg);
+	case IRTE_NO_ROOM:
+		return irte_no_room(arg);
 	default:
 		return -ENOTTY;
 	}
@@ -462,6 +521,7 @@ static int irte_release(struct inode *inode, struct file *filep)
 {
 	guard(mutex)(&irte_lock);
 
+	stop_no_room();
 	if (has_last_to_wait_for())
 		return 0;
 

@@ -46,4 +46,10 @@ struct irte_failure {
 #define IRTE_FAIL		_IOW(0xDB, 0xA1, struct irte_failure)
 #define IRTE_DELAY		_IO(0xDB, 0xA2)
 
+/*
+ * With an argument of 1 the caller gets nothing into a hash table that has no room, as
+ * if there were no memory, until an argument of 0.  That one tells how often.
+ */
+#define IRTE_NO_ROOM		_IO(0xDB, 0xA3)
+
 #endif /* SELFTEST_KVM_IRTE_H */

@@ -128,6 +128,25 @@ static inline int __doorbell_producer(int eventfd, int irq, u32 error)
 	return ioctl(doorbell_fd(), DOORBELL_PRODUCER, &producer);
 }
 
+static inline int __doorbell_register(int id)
+{
+	return ioctl(doorbell_fd(), DOORBELL_REGISTER, id);
+}
+
+static inline void doorbell_unregister(int id)
+{
+	int ret = ioctl(doorbell_fd(), DOORBELL_UNREGISTER, id);
+
+	TEST_ASSERT(!ret, "DOORBELL_UNREGISTER got errno %i", errno);
+}
+
+static inline int __doorbell_token(int id, int eventfd)
+{
+	struct doorbell_token token = { .id = id, .fd = eventfd };
+
+	return ioctl(doorbell_fd(), DOORBELL_TOKEN, &token);
+}
+
 static inline int __doorbell_signal(int eventfd, u32 context, u32 nr)
 {
 	struct doorbell_signal signal = {
