@@ -2,8 +2,8 @@
 # print a plan, every number of it once and in order, and an exit status that
 # agrees. A program of stock's that prints no TAP is one test, by its exit status.
 # -v on=MACHINE, -v expect=N programs, -v sum=FILE for "PASSED FAILED SKIPPED".
-# Prints a line per program and per failure, and below the latter what the program has
-# said since its last result.
+# Prints a line per program, with the seconds that it took if the guest tells its time; and
+# one per failure, and below what the program has said since its last result.
 
 function fail(what,	i) {
 	failed++
@@ -66,8 +66,11 @@ function end_tap(status) {
 		fail("exit status 4 though no test was skipped")
 }
 
-function end(status) {
+function end(status, at,	took) {
 	running = 0
+	if (at != "")
+		took = sprintf(", in %d s", at - before)
+	before = at
 	ended++
 	if (tap || kind == "ours")
 		end_tap(status)
@@ -79,8 +82,8 @@ function end(status) {
 		fail("exit status " status)
 	passed += oks
 	skipped += skips
-	printf "%-4s %s: %s: %d passed, %d failed, %d skipped%s\n", bad ? "FAIL" : "ok",
-		on, prog, oks, bad, skips, skips && reason != "" ? " (" reason ")" : ""
+	printf "%-4s %s: %s: %d passed, %d failed, %d skipped%s%s\n", bad ? "FAIL" : "ok",
+		on, prog, oks, bad, skips, took, skips && reason != "" ? " (" reason ")" : ""
 	fflush()
 }
 
@@ -92,7 +95,7 @@ function end(status) {
 	start()
 	next
 }
-/^#@ end / && running { end($3); next }
+/^#@ end / && running { end($3, $4); next }
 /^#@ guest failed/ { dead = substr($0, 4); next }
 /^#@ done/ { finished = 1; next }
 !running { next }

@@ -193,7 +193,9 @@ debian_kernel() { # FLAVOUR
 	version=$(kernel_version "$stock")
 	kver=$(apt-cache pkgnames "linux-image-$version" 2>/dev/null | sed 's/^linux-image-//' |
 		grep -xE "$(echo "$version" | sed 's/\./\\./g')(\+deb[0-9]+)?-$1" | sort -V | tail -n 1)
-	[ -n "$kver" ] || die "apt knows no Debian kernel $1 of Linux $version; DIST= is amd64, cloud-amd64 or rt-amd64"
+	[ -n "$kver" ] && return
+	(die "apt knows no Debian kernel $1 of Linux $version; DIST= is amd64, cloud-amd64 or rt-amd64")
+	exit "$no_source"
 }
 
 # bring MODULE... TO: with all that they need, in order; 9p and virtio are modules there

@@ -403,4 +403,41 @@ static inline void join(pthread_t thread)
 	TEST_ASSERT(!pthread_join(thread, NULL), "pthread_join() failed");
 }
 
+/*
+ * Nothing on the console of what the kernel warns of with a trace, such as memory that is
+ * not to be had, until this process exits.  Of errors it tells.
+ */
+#define PRINTK_LEVEL	"/proc/sys/kernel/printk"
+#define NO_WARNINGS	"4"
+
+static pid_t kvm_warnings_owner;
+static char kvm_printk_level[64];
+
+static inline void kvm_set_printk_level(const char *level)
+{
+	FILE *file = fopen(PRINTK_LEVEL, "w");
+
+	TEST_ASSERT(file && fputs(level, file) >= 0 && !fclose(file),
+		    "%s cannot be written to, errno: %i", PRINTK_LEVEL, errno);
+}
+
+/* What it has forked exits, too. */
+static inline void kvm_warnings_on(void)
+{
+	if (getpid() == kvm_warnings_owner)
+		kvm_set_printk_level(kvm_printk_level);
+}
+
+static inline void kvm_warnings_off(void)
+{
+	FILE *file = fopen(PRINTK_LEVEL, "r");
+
+	TEST_ASSERT(file && fgets(kvm_printk_level, sizeof(kvm_printk_level), file),
+		    "%s cannot be read, errno: %i", PRINTK_LEVEL, errno);
+	fclose(file);
+	kvm_warnings_owner = getpid();
+	atexit(kvm_warnings_on);
+	kvm_set_printk_level(NO_WARNINGS);
+}
+
 #endif /* SELFTEST_KVM_EVENTFD_UTIL_H */
