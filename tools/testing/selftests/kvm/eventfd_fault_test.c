@@ -227,7 +227,7 @@ FACT(irqfd, "T-23 assign of an irqfd fails cleanly at each allocation and copy")
 	must_fail_for_both(assign_plain, trigger_is_free, deassign_plain);
 }
 
-FACT(irqfd_resample, "T-19 assign of an irqfd with RESAMPLE fails cleanly at each allocation and copy")
+FACT(irqfd_resample, "T-19 assign of one with RESAMPLE fails cleanly at each allocation and copy")
 {
 	TEST_REQUIRE(kvm_has_cap(KVM_CAP_IRQFD_RESAMPLE));
 	boot_with_eventfds();
@@ -291,7 +291,7 @@ static void nothing_masked(void)
 	TEST_ASSERT(!get_masked() && !masked, "It is masked");
 }
 
-FACT(mask, "MASK-2 each mask ioctl fails cleanly at each allocation and copy, and KVM_UNMASK_IRQ needs no memory")
+FACT(mask, "MASK-2 KVM_PENDING_IRQS fails cleanly at each of them, the others for a copy alone")
 {
 	boot_with_eventfds();
 	must_fail_for_both(set_masked, nothing_masked, unmask_msi);

@@ -725,32 +725,32 @@ static void check_greed(const struct greed *greed, bool unkillable)
 	       WIFSIGNALED(status) ? "was killed" : "has got ENOMEM", charged(), nr);
 }
 
-FACT(greedy_ioeventfds, "LIFE-3 ioeventfds are charged: too many are ENOMEM, or kill the VMM alone")
+FACT(greedy_ioeventfds, "LIFE-5 ioeventfds are charged: too many are ENOMEM, or kill the VMM alone")
 {
 	check_greed(&of_ioeventfds, false);
 }
 
-FACT(greedy_irqfds, "LIFE-3 irqfds are charged: too many are ENOMEM, or kill the VMM alone")
+FACT(greedy_irqfds, "LIFE-5 irqfds are charged: too many are ENOMEM, or kill the VMM alone")
 {
 	check_greed(&of_irqfds, false);
 }
 
-FACT(greedy_vms, "LIFE-3 VMs and routes are charged: too many are ENOMEM, or kill the VMM alone")
+FACT(greedy_vms, "LIFE-5 VMs and routes are charged: too many are ENOMEM, or kill the VMM alone")
 {
 	check_greed(&of_vms, false);
 }
 
-FACT(no_ioeventfd, "LIFE-3 who cannot be killed gets ENOMEM for an ioeventfd; all others ring")
+FACT(no_ioeventfd, "LIFE-5 who cannot be killed gets ENOMEM for an ioeventfd; all others ring")
 {
 	check_greed(&of_ioeventfds, true);
 }
 
-FACT(no_irqfd, "LIFE-3 who cannot be killed gets ENOMEM for an irqfd; all others interrupt")
+FACT(no_irqfd, "LIFE-5 who cannot be killed gets ENOMEM for an irqfd; all others interrupt")
 {
 	check_greed(&of_irqfds, true);
 }
 
-FACT(no_vm, "LIFE-3 who cannot be killed gets ENOMEM for a VM, its routes or masks")
+FACT(no_vm, "LIFE-5 who cannot be killed gets ENOMEM for a VM, its routes or masks")
 {
 	check_greed(&of_vms, true);
 }

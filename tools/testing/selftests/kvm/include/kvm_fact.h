@@ -20,6 +20,8 @@
 #ifndef SELFTEST_KVM_FACT_H
 #define SELFTEST_KVM_FACT_H
 
+#include <signal.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -88,6 +90,13 @@ static inline void kvm_fact_relay_output(int fd)
 	fclose(output);
 }
 
+/* With all that it has forked, as their output would be waited for, too. */
+static inline void kvm_fact_hung(int sig)
+{
+	signal(sig, SIG_DFL);
+	kill(0, sig);
+}
+
 static inline void kvm_fact_child(struct kvm_fact *fact, int output[2])
 {
 	dup2(output[1], STDOUT_FILENO);
@@ -99,6 +108,9 @@ static inline void kvm_fact_child(struct kvm_fact *fact, int output[2])
 	ksft_plan = 0;
 	memset(&ksft_cnt, 0, sizeof(ksft_cnt));
 
+	setpgid(0, 0);
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	signal(SIGALRM, kvm_fact_hung);
 	alarm(KVM_FACT_TIMEOUT);
 	fact->check();
 	exit(KSFT_PASS);
