@@ -12,7 +12,7 @@ export DIST KDIR KEEP UNDO ROUNDS BUILT LIVE_TESTS LIVE_ROWS
 
 .NOTPARALLEL:
 .SILENT:
-.PHONY: help setup tree kernel modules live dkms tests guest run check clients fuzz series refresh lint bench bisect mutate models coverage clean
+.PHONY: help setup tree kernel modules live dkms tests guest run check clients fuzz series refresh lint bench bisect mutate models coverage compile-all clean
 
 help:
 	sed -n 's/^#: \{0,1\}//p' Makefile
@@ -37,6 +37,7 @@ help:
 #: make models    check the models of the races with spin and herd7, or WITH=spin
 #: make coverage  which lines and branches of ours the tests reach, on svm and vmx, by gcov
 #: make fuzz      random operations against a model of the rules, for SECONDS=600, from SEED=1 on
+#: make compile-all  does KVM compile for each architecture, without warnings? TARGET=riscv64
 #: make clean     remove build/
 #:
 #: BASE=6.12      on Linux 6.12; BASE=7.3: on Linux 7.3, whose source Debian's backports have
@@ -108,6 +109,10 @@ series refresh lint bench bisect mutate models coverage:
 	test -x dev/$@.sh || { echo 'error: make $@ is not there yet' >&2; exit 1; }
 	dev/setup.sh $(if $(filter bench,$@),gnuplot-nox) $(if $(filter models,$@),$(if $(filter herd7,$(WITH)),,spin))
 	dev/$@.sh
+
+compile-all: setup
+	dev/setup.sh $$(dev/compile-all.sh --packages)
+	dev/compile-all.sh $(TARGET)
 
 clean:
 	dev/tree.sh clean
