@@ -219,6 +219,8 @@ pack() { # FLAVOUR
 	log=$logs/modules-dist.log
 	: > "$log"
 	get_package "linux-image-$kver" || get_package "linux-image-$kver-unsigned" || die "apt has no linux-image-$kver"
+	# Since Debian 13 all is in /usr, where the system has a link to.
+	[ -e "$image/lib" ] || ln -s usr/lib "$image/lib" || die "cannot write to $build"
 	[ -e "$image/lib/modules/$kver/modules.dep" ] || depmod -b "$image" "$kver" 2>>"$log" || die "depmod fails, see $log"
 	root=$build/root.dist-$1
 	rm -rf "$root"
