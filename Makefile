@@ -93,6 +93,7 @@ run: setup
 	dev/run.sh
 
 check: setup
+	$(if $(filter arm64,$(ON)),,dev/setup.sh gnuplot-nox)
 	$(if $(BASE)$(DEBUG)$(DIST)$(filter arm64,$(ON)),,ON=arm64 dev/setup.sh)
 	dev/check.sh $(if $(BASE)$(DEBUG)$(DIST)$(filter arm64,$(ON)),,all)
 
