@@ -15,6 +15,12 @@
  */
 
 #include <linux/kvm_host.h>
+#include <linux/bits.h>
+
+unsigned long __weak kvm_arch_gsi_source(int irq_source_id)
+{
+	return BIT(irq_source_id);
+}
 
 unsigned long __weak kvm_arch_pin_levels(struct kvm_kernel_irq_routing_entry *routes,
 					 int nr, struct kvm *kvm)
