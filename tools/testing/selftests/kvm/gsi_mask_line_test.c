@@ -123,9 +123,12 @@ FACT(resample, "MASK-12 a resampled line is acknowledged, and raised again, acro
 	irqfd_assign_resample(vm, PIN_GSI, fd, resamplefd);
 	eventfd_signal(fd);
 	wait_until(in_irr(vcpu, VECTOR));
+	write_guest_global(vm, guest_defer_eoi, true);
+	TEST_ASSERT_EQ(take(VECTOR), 1);
 	mask(PIN_GSI);
 	TEST_ASSERT(!pin_is_high(PIN_GSI) && is_pending(PIN_GSI), "The line is not kept");
-	TEST_ASSERT_EQ(take(VECTOR), 1);
+	run_in_guest(guest_eoi, VECTOR, 0, 0);
+	write_guest_global(vm, guest_defer_eoi, false);
 	TEST_ASSERT_EQ(eventfd_take(resamplefd), 1);
 	TEST_ASSERT(!is_pending(PIN_GSI), "The EOI has not lowered the line");
 
