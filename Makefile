@@ -8,7 +8,7 @@ KERNEL ?= $(if $(DIST),dist-$(DIST),ours)
 override CMD := $(value CMD)
 fuzz: override CMD := fuzz
 export CMD ON KERNEL DEBUG ICOUNT CPUS TIMEOUT LINUX_SRC BENCH_ON BASE WITH SECONDS SEED
-export DIST KDIR KEEP UNDO ROUNDS BUILT LIVE_TESTS LIVE_ROWS
+export GIC DIST KDIR KEEP UNDO ROUNDS BUILT LIVE_TESTS LIVE_ROWS
 
 .NOTPARALLEL:
 .SILENT:
@@ -45,6 +45,7 @@ help:
 #: ON=vmx         an Intel machine, by Bochs; files that CMD names by a path go along
 #: ON=svm-nrips   an AMD machine that reports the next RIP, by Bochs, likewise
 #: ON=arm64       an arm64 machine with a GICv3, by QEMU; for check, guest, kernel and tests
+#: GIC=4          there, a GICv4, which posts LPIs
 #: KERNEL=ours    the kernel with the series; KERNEL=stock: without
 #: DIST=amd64     Debian's own kernel with our modules, on svm; or cloud-amd64, rt-amd64
 #: DEBUG=1        KASAN, lockdep, kmemleak and more, on svm; for check, guest and kernel

@@ -158,6 +158,12 @@ smp() { # KERNEL PROGRAMS [ON CPUS]
 	CPUS=${4:-2} again 3 "$anything" "${3:-svm}" "$1" "smp${4-}" "$(set -- $2; echo $#)" "/tmp/tests/run_tests 300 $2 -- --"
 }
 
+# What hardware posts: a GICv4 does.
+posted() { # PROGRAMS
+	# shellcheck disable=SC2086
+	GIC=4 again 2 "$asleep" "$arch" ours gicv4 "$(set -- $1; echo $#)" "/tmp/tests/run_tests 300 $1 -- --"
+}
+
 # Newer kernels can be built without the PIC, the PIT and the IOAPIC; only KVM's modules
 # differ. What needs pins skips there, and of the rest no MSI may be any different.
 noioapic() { # LIMIT PROGRAMS
@@ -248,6 +254,7 @@ done))
 if [ "$arch" != x86 ]; then
 	machine "$arch" ours 300 "$ours" "$theirs" "$smoke"
 	smp ours "$ours" "$arch" 2
+	posted "irqfd_vlpi_test irqfd_signal_test irqfd_kernel_test irqfd_life_test irq_routing_test gsi_mask_test"
 	[ "${1-}" != short ] || finish
 	machine "$arch" stock 300 "$abi" "$theirs" ""
 	smp ours "$races" "$arch" 4

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Run a command in a test guest. By environment: CMD, ON=svm|vmx|svm-nrips|arm64,
-# KERNEL=ours|stock, DEBUG=1, ICOUNT=1, CPUS=1|2|4 in QEMU, TIMEOUT=seconds, LOG=name of the
+# KERNEL=ours|stock, DEBUG=1, ICOUNT=1, CPUS=1|2|4 in QEMU, GIC=4, TIMEOUT=seconds, LOG=name of the
 # logs. Prints the command's output and exits with its status, or with 125 if the guest
 # failed.
 # guest.sh --check only looks at these variables, before a long build.
@@ -21,6 +21,11 @@ vmx) limit=${TIMEOUT:-1200} model=corei7_skylake_x ;;
 svm-nrips) limit=${TIMEOUT:-1200} model=trinity_apu ;;
 arm64) limit=${TIMEOUT:-600} model= ;;
 *) fail "ON=$on is unknown, use ON=svm, ON=vmx, ON=svm-nrips or ON=arm64" ;;
+esac
+case ${GIC:-$on} in
+4)	[ "$on" = arm64 ] || fail "GIC=4 goes with ON=arm64 only" ;;
+"$on") ;;
+*) fail "GIC=$GIC is unknown, use GIC=4 or none" ;;
 esac
 case $limit in
 *[!0-9]*) fail "TIMEOUT=$limit is not a number of seconds" ;;
@@ -110,6 +115,8 @@ pack_files() {
 }
 
 args="nokaslr panic=-1 printk.time=1 printk.devkmsg=on console=$console,115200"
+# KVM does not let a GICv4 post LPIs unless it is told to.
+[ -z "${GIC-}" ] || args="$args kvm-arm.vgic_v4_enable=1"
 
 start_qemu() {
 	if [ -n "${ICOUNT-}" ]; then
@@ -121,10 +128,10 @@ start_qemu() {
 	svm)	set -- "$@" -cpu max,+svm -m 4G -d cpu_reset -D "$run/resets" -serial file:"$run/output" \
 			-fsdev local,id=host,path=/,security_model=none,readonly=on,multidevs=remap \
 			-device virtio-9p-pci,fsdev=host,mount_tag=host ;;
-	arm64)	set -- "$@" -M virt,virtualization=on,gic-version=3,dtb-randomness=off \
+	arm64)	set -- "$@" -M virt,virtualization=on,gic-version="${GIC:-3}",dtb-randomness=off \
 			-cpu max,pauth-impdef=on,sve=off,lpa2=off -m 2G \
 			-chardev file,id=output,path="$run/output" -device virtio-serial-pci \
-			-device virtconsole,chardev=output ;;
+			-device virtconsole,chardev=output -device edu ;;
 	esac
 	timeout -k 5 "$limit" "$qemu" -nodefaults -display none -monitor none -no-reboot \
 		-serial file:"$run/console" "$@" -kernel "$run/bzImage" -initrd "$run/initrd" -append "$args" \

@@ -16,7 +16,8 @@
  * take it.  It can hold up who signals, until it is rung or for a second.  A
  * signaller calls eventfd_signal() from the context that a test asks for, above
  * all from hard irq, where userspace cannot get.  A producer offers KVM an
- * interrupt to post in place of the eventfd.  A delay widens the window of a race:
+ * interrupt to post in place of the eventfd, of any number or an MSI of its own, which
+ * the host's interrupt controller can be made to send.  A delay widens the window of a race:
  * what calls the function that it names takes longer.  And there is a page whose
  * faults can be made to wait, as those of userfaultfd and FUSE do.
  *
@@ -53,12 +54,14 @@
 #include <linux/file.h>
 #include <linux/fs.h>
 #include <linux/hrtimer.h>
+#include <linux/interrupt.h>
 #include <linux/irqbypass.h>
 #include <linux/kprobes.h>
 #include <linux/miscdevice.h>
 #include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/mutex.h>
+#include <linux/pci.h>
 #include <linux/poll.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
@@ -125,9 +128,11 @@ struct signaller {
 	struct completion done;
 };
 
+/* With @device, the interrupt is an MSI of that. */
 struct producer {
 	struct object object;
 	struct irq_bypass_producer bypass;
+	struct pci_dev *device;
 	int irq;
 	int error;
 };
@@ -449,9 +454,67 @@ static int producer_register(struct producer *producer)
 }
 #endif /* CONFIG_IRQ_BYPASS_MANAGER */
 
+/* What nobody posts. */
+static irqreturn_t producer_msi(int irq, void *arg)
+{
+	struct producer *producer = arg;
+
+	eventfd_signal(producer->object.eventfd);
+	object_inc(&producer->object, DOORBELL_SIGNALS);
+
+	return IRQ_HANDLED;
+}
+
+static void producer_release_msi(struct producer *producer)
+{
+	if (!producer->device)
+		return;
+
+	free_irq(producer->irq, producer);
+	pci_free_irq_vectors(producer->device);
+	pci_disable_device(producer->device);
+	pci_dev_put(producer->device);
+}
+
+static int producer_request_msi(struct producer *producer)
+{
+	struct pci_dev *device = pci_get_device(0x1234, 0x11e8, NULL);
+	int r;
+
+	if (!device)
+		return -ENODEV;
+
+	r = device->driver || pci_is_enabled(device) ? -EBUSY : pci_enable_device(device);
+	if (r)
+		goto put;
+	r = pci_alloc_irq_vectors(device, 1, 1, PCI_IRQ_MSI);
+	if (r < 0)
+		goto disable;
+
+	producer->irq = pci_irq_vector(device, 0);
+	r = request_irq(producer->irq, producer_msi, 0, DOORBELL_DEVICE, producer);
+	if (r)
+		goto free;
+	producer->device = device;
+
+	return 0;
+
+free:
+	pci_free_irq_vectors(device);
+disable:
+	pci_disable_device(device);
+put:
+	pci_dev_put(device);
+
+	return r;
+}
+
 static void producer_stop(struct object *object)
 {
-	producer_unregister(container_of(object, struct producer, object));
+	struct producer *producer = container_of(object, struct producer, object);
+
+	producer_unregister(producer);
+	producer_release_msi(producer);
 }
 
 static struct object *producer_create(void __user *argp)
@@ -478,13 +541,21 @@ static struct object *producer_create(void __user *argp)
 	producer->object.stop = producer_stop;
 	producer->irq = args.irq;
 	producer->error = args.error;
+	r = args.irq == DOORBELL_OWN_MSI ? producer_request_msi(producer) : 0;
+	if (r)
+		goto put;
 	r = producer_register(producer);
-	if (r) {
-		eventfd_ctx_put(eventfd);
-		return ERR_PTR(r);
-	}
+	if (r)
+		goto release;
 
 	return &no_free_ptr(producer)->object;
+
+release:
+	producer_release_msi(producer);
+put:
+	eventfd_ctx_put(eventfd);
+
+	return ERR_PTR(r);
 }
 
 /*
@@ -657,6 +728,18 @@ static int object_register(struct doorbell_file *file, unsigned long id, bool on
 	return 0;
 }
 
+static int object_fire(struct doorbell_file *file, unsigned long id)
+{
+	struct producer *producer = producer_of(file, id);
+
+	if (IS_ERR(producer))
+		return PTR_ERR(producer);
+	if (!producer->device)
+		return -EINVAL;
+
+	return irq_set_irqchip_state(producer->irq, IRQCHIP_STATE_PENDING, true);
+}
+
 /* Without a word to irq bypass, and what it was known by may be somebody else's then. */
 static int object_set_token(struct doorbell_file *file, void __user *argp)
 {
@@ -772,6 +855,8 @@ static long doorbell_ioctl(struct file *filep, unsigned int ioctl,
 		return object_register(file, arg, ioctl == DOORBELL_REGISTER);
 	case DOORBELL_TOKEN:
 		return object_set_token(file, argp);
+	case DOORBELL_FIRE:
+		return object_fire(file, arg);
 	case DOORBELL_BLOCK:
 		return page_block(file, arg);
 	case DOORBELL_BLOCKED:

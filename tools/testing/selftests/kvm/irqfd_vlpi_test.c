@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Interrupts that a GICv4 posts: the MSI of a device is an LPI of the guest, and no host
+ * sees it come.
+ *
+ * The ids in the names of the facts are those of the rules in
+ * Documentation/virt/kvm/eventfd.rst.
+ */
+#include "gsi_mask.h"
+#include "kvm_doorbell.h"
+
+static int fd, device;
+
+/* Whether the host's processor posts, and KVM may, is seen by what the first MSI does. */
+static void boot_with_device(void)
+{
+	TEST_REQUIRE(kvm_has_doorbell_device());
+	doorbell_fd();
+	boot();
+	set_route(MSI_ROUTE(MSI_GSI, VECTOR));
+	fd = new_irqfd(MSI_GSI);
+	device = __doorbell_producer(fd, DOORBELL_OWN_MSI, 0);
+	TEST_REQUIRE(device >= 0);
+	doorbell_fire(device);
+	wait_until(take(VECTOR));
+	TEST_REQUIRE(!doorbell_signals(device));
+}
+
+/* By hardware, or by the host and the eventfd. */
+static void must_come(int vector, bool posted)
+{
+	u64 before = doorbell_signals(device);
+	int taken = irqs_taken(vector);
+
+	doorbell_fire(device);
+	wait_until(take(vector));
+	TEST_ASSERT_EQ(irqs_taken(vector), taken + 1);
+	TEST_ASSERT(doorbell_signals(device) == before + !posted, "It is %sposted",
+		    posted ? "not " : "");
+}
+
+static void must_come_to_host(void)
+{
+	u64 before = doorbell_signals(device);
+
+	doorbell_fire(device);
+	wait_until(doorbell_signals(device) == before + 1);
+}
+
+FACT(posted, "ROUTE-2 an LPI that a GICv4 posts comes without the host, each time")
+{
+	int i;
+
+	boot_with_device();
+	for (i = 0; i < 20; i++)
+		must_come(VECTOR, true);
+}
+
+FACT(route, "ROUTE-2 an LPI is posted by its new route, and by none if it has none")
+{
+	boot_with_device();
+	set_route(MSI_ROUTE(MSI_GSI, OTHER_VECTOR));
+	must_come(OTHER_VECTOR, true);
+	set_route(MSI_ROUTE(MSI_GSI, OTHER_VECTOR));
+	must_come(OTHER_VECTOR, true);
+
+	remove_routes();
+	must_come_to_host();
+	set_route(PIN_ROUTE(MSI_GSI, PIN_CHIP, PIN_GSI));
+	program_pin(PIN_GSI, VECTOR + 1, EDGE);
+	must_come(VECTOR + 1, false);
+	set_route(MSI_ROUTE(MSI_GSI, VECTOR));
+	must_come(VECTOR, true);
+	TEST_ASSERT_EQ(irqs_taken(VECTOR), 2);
+}
+
+FACT(masked, "MASK-13 an LPI is not posted while masked, and posted again after the unmask")
+{
+	int i;
+
+	TEST_REQUIRE(kvm_has_cap(KVM_CAP_GSI_MASK));
+	boot_with_device();
+	for (i = 0; i < 3; i++) {
+		mask(MSI_GSI);
+		must_come_to_host();
+		TEST_ASSERT(is_pending(MSI_GSI) && !take(VECTOR), "It is not masked");
+		unmask(MSI_GSI);
+		TEST_ASSERT_EQ(take(VECTOR), 1);
+		must_come(VECTOR, true);
+	}
+
+	/* A new route while masked is for the unmask. */
+	mask(MSI_GSI);
+	set_route(MSI_ROUTE(MSI_GSI, OTHER_VECTOR));
+	must_come_to_host();
+	unmask(MSI_GSI);
+	TEST_ASSERT_EQ(take(OTHER_VECTOR), 1);
+	must_come(OTHER_VECTOR, true);
+}
+
+FACT(late_device, "MASK-13 a device that comes while masked is posted after the unmask")
+{
+	TEST_REQUIRE(kvm_has_cap(KVM_CAP_GSI_MASK));
+	boot_with_device();
+	doorbell_end(device);
+	mask(MSI_GSI);
+	device = __doorbell_producer(fd, DOORBELL_OWN_MSI, 0);
+	TEST_ASSERT(device >= 0, "DOORBELL_PRODUCER got errno %i", errno);
+	must_come_to_host();
+	TEST_ASSERT(is_pending(MSI_GSI) && !take(VECTOR), "It is not masked");
+	unmask(MSI_GSI);
+	TEST_ASSERT_EQ(take(VECTOR), 1);
+	must_come(VECTOR, true);
+}
+
+FACT(goes, "ROUTE-2 without its irqfd or its device nothing is posted any more")
+{
+	boot_with_device();
+	irqfd_deassign(vm, MSI_GSI, fd);
+	must_come_to_host();
+	TEST_ASSERT_EQ(take(VECTOR), 0);
+	TEST_ASSERT_EQ(eventfd_take(fd), 1);
+	irqfd_assign(vm, MSI_GSI, fd);
+	must_come(VECTOR, true);
+
+	set_route(MSI_ROUTE(MSI_GSI, OTHER_VECTOR));
+	doorbell_end(device);
+	eventfd_signal(fd);
+	wait_until(take(OTHER_VECTOR));
+	device = __doorbell_producer(fd, DOORBELL_OWN_MSI, 0);
+	TEST_ASSERT(device >= 0, "DOORBELL_PRODUCER got errno %i", errno);
+	must_come(OTHER_VECTOR, true);
+}
+
+int main(int argc, char *argv[])
+{
+	TEST_REQUIRE(kvm_has_cap(KVM_CAP_IRQFD));
+
+	return kvm_facts_run(argc, argv);
+}
