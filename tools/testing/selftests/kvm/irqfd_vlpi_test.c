@@ -6,6 +6,8 @@
  * The ids in the names of the facts are those of the rules in
  * Documentation/virt/kvm/eventfd.rst.
  */
+#include <sys/sysinfo.h>
+
 #include "gsi_mask.h"
 #include "kvm_doorbell.h"
 
@@ -130,6 +132,50 @@ FACT(goes, "ROUTE-2 without its irqfd or its device nothing is posted any more")
 	device = __doorbell_producer(fd, DOORBELL_OWN_MSI, 0);
 	TEST_ASSERT(device >= 0, "DOORBELL_PRODUCER got errno %i", errno);
 	must_come(OTHER_VECTOR, true);
+}
+
+static void *add_device(void *unused)
+{
+	dither();
+	device = __doorbell_producer(fd, DOORBELL_OWN_MSI, 0);
+	return NULL;
+}
+
+FACT(race, "T-29 ROUTE-2 MASK-13 a device that comes amid a new route or a mask is posted by that")
+{
+	int i, vector = VECTOR, rounds = get_nprocs() > 1 ? 200 : 30;
+	bool is_masked = false;
+	pthread_t thread;
+
+	TEST_REQUIRE(kvm_has_cap(KVM_CAP_GSI_MASK));
+	boot_with_device();
+	for (i = 0; i < rounds; i++) {
+		doorbell_end(device);
+		thread = spawn(add_device, NULL);
+		dither();
+		if (i % 3 == 0) {
+			vector = vector == VECTOR ? OTHER_VECTOR : VECTOR;
+			set_route(MSI_ROUTE(MSI_GSI, vector));
+		} else if (is_masked) {
+			unmask(MSI_GSI);
+			is_masked = false;
+		} else {
+			mask(MSI_GSI);
+			is_masked = true;
+		}
+		join(thread);
+		TEST_ASSERT(device >= 0, "DOORBELL_PRODUCER got errno %i", errno);
+		if (is_masked) {
+			must_come_to_host();
+			TEST_ASSERT(is_pending(MSI_GSI) && !take(vector),
+				    "In round %d it is not masked", i);
+			unmask(MSI_GSI);
+			TEST_ASSERT_EQ(take(vector), 1);
+			mask(MSI_GSI);
+		} else {
+			must_come(vector, true);
+		}
+	}
 }
 
 int main(int argc, char *argv[])
