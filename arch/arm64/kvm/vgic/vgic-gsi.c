@@ -19,7 +19,7 @@
 
 #include <linux/kvm_host.h>
 #include <linux/bitops.h>
-#include <linux/cleanup.h>
+#include <linux/lockdep.h>
 #include <linux/nospec.h>
 #include <linux/spinlock.h>
 #include <kvm/arm_vgic.h>
@@ -53,6 +53,8 @@ static struct vgic_irq *spi_of(struct kvm_kernel_irq_routing_entry *routes, int 
 
 static unsigned long line_of(struct vgic_irq *spi)
 {
+	lockdep_assert_held(&spi->irq_lock);
+
 	return spi->line_level ? THE_LINE : 0;
 }
 
@@ -60,27 +62,31 @@ unsigned long kvm_arch_pin_levels(struct kvm_kernel_irq_routing_entry *routes,
 				  int nr, struct kvm *kvm)
 {
 	struct vgic_irq *spi = spi_of(routes, nr, kvm);
+	unsigned long levels, flags;
 
 	if (!spi)
 		return 0;
 
-	guard(raw_spinlock_irqsave)(&spi->irq_lock);
+	raw_spin_lock_irqsave(&spi->irq_lock, flags);
+	levels = line_of(spi);
+	raw_spin_unlock_irqrestore(&spi->irq_lock, flags);
 
-	return line_of(spi);
+	return levels;
 }
 
 unsigned long kvm_arch_hold_pins(struct kvm_kernel_irq_routing_entry *routes,
 				 int nr, struct kvm *kvm, u32 gsi)
 {
 	struct vgic_irq *spi = spi_of(routes, nr, kvm);
-	unsigned long levels;
+	unsigned long levels, flags;
 
 	if (!spi)
 		return 0;
 
-	guard(raw_spinlock_irqsave)(&spi->irq_lock);
+	raw_spin_lock_irqsave(&spi->irq_lock, flags);
 	levels = line_of(spi);
 	spi->line_level = false;
+	raw_spin_unlock_irqrestore(&spi->irq_lock, flags);
 
 	return levels;
 }
@@ -125,11 +131,15 @@ bool kvm_arch_gsi_is_pending(struct kvm_kernel_irq_routing_entry *routes, int nr
 			     struct kvm *kvm, const struct kvm_gsi *noted)
 {
 	struct vgic_irq *spi = spi_of(routes, nr, kvm);
+	unsigned long flags;
+	bool edge;
 
 	if (!spi)
 		return noted->raised;
 
-	guard(raw_spinlock_irqsave)(&spi->irq_lock);
+	raw_spin_lock_irqsave(&spi->irq_lock, flags);
+	edge = spi->config == VGIC_CONFIG_EDGE;
+	raw_spin_unlock_irqrestore(&spi->irq_lock, flags);
 
-	return noted->levels || (noted->latch && spi->config == VGIC_CONFIG_EDGE);
+	return noted->levels || (noted->latch && edge);
 }
