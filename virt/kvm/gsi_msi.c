@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What masking asks of the architecture, if its gsis are MSIs and have no pins.
+ * What masking asks of the architecture, if its gsis are MSIs, or pins that know pulses
+ * only.
  *
  * Path:     KVM_UNMASK_IRQ -> kvm_arch_unmask_gsi()
  *           KVM_PENDING_IRQS -> kvm_arch_gsi_is_pending()
@@ -9,9 +10,9 @@
  *
  * Locks:    none of its own.
  *
- * An architecture with chips that have pins has its own versions of all of these, see
- * kvm_host.h for what they do.  Without, nobody holds a gsi up but who has told so
- * while it was masked, and nothing latches what is not noted.
+ * An architecture whose chips have pins that a gsi can hold up has its own versions of
+ * all of these, see kvm_host.h for what they do.  Without, nobody holds a gsi up but who
+ * has told so while it was masked, and nothing latches what is not noted.
  */
 
 #include <linux/kvm_host.h>
@@ -41,8 +42,13 @@ void __weak kvm_arch_unmask_gsi(struct kvm_kernel_irq_routing_entry *routes, int
 {
 	struct kvm_gsi noted = open(arg, 0);
 
-	if (nr && noted.raised)
-		routes->set(routes, kvm, KVM_USERSPACE_IRQ_SOURCE_ID, 1, false);
+	if (!nr || !noted.raised)
+		return;
+
+	routes->set(routes, kvm, KVM_USERSPACE_IRQ_SOURCE_ID, 1, false);
+	/* A pulse, like all that comes by a gsi there. */
+	if (routes->type == KVM_IRQ_ROUTING_IRQCHIP)
+		routes->set(routes, kvm, KVM_USERSPACE_IRQ_SOURCE_ID, 0, false);
 }
 
 bool __weak kvm_arch_gsi_is_pending(struct kvm_kernel_irq_routing_entry *routes, int nr,
