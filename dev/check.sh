@@ -2,11 +2,12 @@
 # Lint, then all tests, in guests: ours on three machines, stock on two; with DEBUG=1
 # on the debug kernel. check.sh clients: Debian's QEMU as the client of either kernel.
 # check.sh noioapic: KVM's modules without PIC, PIT and IOAPIC, with BASE=7.3.
-# With ON=arm64: ours and stock there, with one CPU, and ours with two and four.
+# With ON=arm64 or ON=riscv64: ours and stock there, with one CPU, and ours with two and four.
 # With DIST=FLAVOUR: all of ours on Debian's own kernel of that flavour.
 # check.sh short: of all that lint, the tests of ours on svm and a smoke test on vmx.
-# With ON=arm64: ours on one CPU and on two.
-# check.sh all: all, and short for the other bases, if their source is to be had, and for arm64.
+# With ON=arm64 or ON=riscv64: ours on one CPU and on two.
+# check.sh all: all, and short for the other bases, if their source is to be had, and for the
+# other architectures.
 # At the end all failures are told once more; the last line is the sum.
 . "$(dirname "$0")/lib.sh"
 unset CPUS
@@ -72,8 +73,10 @@ if [ "${1-}" = all ]; then
 		(other_base "$b")
 		set -- "$@" "$top/build/$b/logs"
 	done
-	(other_arch arm64)
-	set -- "$@" "$build/arm64/logs"
+	for a in $other_arches; do
+		(other_arch "$a")
+		set -- "$@" "$build/$a/logs"
+	done
 	finish "$@"
 fi
 
