@@ -257,7 +257,7 @@ done))
 if [ "$arch" != x86 ]; then
 	machine "$arch" ours 300 "$ours" "$theirs" "$smoke"
 	smp ours "$ours" "$arch" 2
-	posted "irqfd_vlpi_test irqfd_signal_test irqfd_kernel_test irqfd_life_test irq_routing_test gsi_mask_test"
+	[ "$arch" != arm64 ] || posted "irqfd_vlpi_test irqfd_signal_test irqfd_kernel_test irqfd_life_test irq_routing_test gsi_mask_test"
 	[ "${1-}" != short ] || finish
 	machine "$arch" stock 300 "$abi" "$theirs" ""
 	smp ours "$races" "$arch" 4

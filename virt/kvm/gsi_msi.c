@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What masking asks of the architecture, if its gsis are MSIs, or pins that know pulses
- * only.
+ * What masking asks of the architecture, if its gsis are MSIs, or pins that stay
+ * as they are while their gsi is masked.
  *
  * Path:     KVM_UNMASK_IRQ -> kvm_arch_unmask_gsi()
  *           KVM_PENDING_IRQS -> kvm_arch_gsi_is_pending()
@@ -10,8 +10,8 @@
  *
  * Locks:    none of its own.
  *
- * An architecture whose chips have pins that a gsi can hold up has its own versions of
- * all of these, see kvm_host.h for what they do.  Without, nobody holds a gsi up but who
+ * An architecture that lowers the pins of a masked gsi has its own versions of all of
+ * these, see kvm_host.h for what they do.  Without, nobody holds a gsi up but who
  * has told so while it was masked, and nothing latches what is not noted.
  */
 
@@ -42,12 +42,11 @@ void __weak kvm_arch_unmask_gsi(struct kvm_kernel_irq_routing_entry *routes, int
 {
 	struct kvm_gsi noted = open(arg, 0);
 
-	if (!nr || !noted.raised)
-		return;
-
-	routes->set(routes, kvm, KVM_USERSPACE_IRQ_SOURCE_ID, 1, false);
-	/* A pulse, like all that comes by a gsi there. */
-	if (routes->type == KVM_IRQ_ROUTING_IRQCHIP)
+	if (nr && noted.raised)
+		routes->set(routes, kvm, KVM_USERSPACE_IRQ_SOURCE_ID, 1, false);
+	/* The end of a pulse, or of a level; an MSI has none. */
+	if (nr && (noted.raised || noted.told) && !noted.levels &&
+	    routes->type == KVM_IRQ_ROUTING_IRQCHIP)
 		routes->set(routes, kvm, KVM_USERSPACE_IRQ_SOURCE_ID, 0, false);
 }
 
