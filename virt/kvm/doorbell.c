@@ -4,12 +4,12 @@
  *
  * Path:     kvm_io_bus_ring() -> kvm_doorbell_match() -> site -> doorbell
  *
- * A hash holds two kinds of entry.  A site is an address with doorbells; it
- * points to those that any value rings, at most one per length, and counts, per
- * length, those that only one value rings.  The latter are entries themselves,
- * found by address, length and value.  So a write costs one probe, and a second
- * one if there are datamatches of its length, however many doorbells there are
- * at the address or elsewhere.
+ * A site is where doorbells are: an address and a length.  It has either one that
+ * any value rings, or some that one value rings each, and one of any length is
+ * alone at its address.  One hash holds the sites, each as the first doorbell
+ * there, another one the doorbells with a value.  So a write costs one probe, and a
+ * second one if values count, however many doorbells there are at the address or
+ * elsewhere.
  *
  * Most writes to a bus ring nothing, and most of these stop at a filter of the
  * addresses that have had doorbells: a bit per hash of the address.
@@ -20,15 +20,15 @@
  * Locks:    kvm_doorbells.lock guards all changes.  Nothing is waited for.
  *
  * Life:     A doorbell that has been added is freed here, by RCU or with the VM,
- *           as the beginning of what kmalloc() has given.  The first doorbell at
- *           an address has the site in it, the last one takes it away: a doorbell
- *           that is deleted before others at its address stays as their site, and
- *           goes with the last of them.
+ *           as the beginning of what kmalloc() has given.  One that any value
+ *           rings is a site as long as it is there.  The first one with a value is
+ *           the site until the last one goes: if it is deleted before others it
+ *           stays as their site, and goes with the last of them.
  *
  * Races:    A site whose last doorbell goes leaves the hash before the next
- *           doorbell at that address, under the same lock, brings a new one.
- *           A write that has found the old site finds no doorbell there, as if
- *           it had come in between.
+ *           doorbell there, under the same lock, brings a new one.  A write that
+ *           has found the old site finds a doorbell that refuses, or looks for
+ *           its value among those of the new one.
  */
 
 #include <linux/kvm_host.h>
@@ -56,6 +56,12 @@ static u64 io_value(u32 len, const void *val)
 	}
 }
 
+static struct kvm_doorbell *doorbell_of_key(struct kvm_doorbells *doorbells,
+					    const struct kvm_io_key *key)
+{
+	return rhashtable_lookup(&doorbells->matches, key, io_match_params);
+}
+
 /* Of its own, as most kicks come without a value and need not save as much. */
 struct kvm_doorbell *kvm_doorbell_of_value(struct kvm_doorbells *doorbells,
 					   u32 bus, gpa_t addr, u32 len,
@@ -72,21 +78,14 @@ struct kvm_doorbell *kvm_doorbell_of_value(struct kvm_doorbells *doorbells,
 }
 
 /* For writers: the site stays as long as the lock is held. */
-static struct kvm_io_site *io_site_of(struct kvm_doorbells *doorbells,
-				      const struct kvm_io_key *key)
+static struct kvm_doorbell *io_site_of(struct kvm_doorbells *doorbells,
+				       const struct kvm_io_key *key, u32 len)
 {
 	lockdep_assert_held(&doorbells->lock);
 
 	guard(rcu)();
 
-	return io_site_find(doorbells, key->bus, key->addr);
-}
-
-static struct kvm_doorbell *site_wildcard(struct kvm_doorbells *doorbells,
-					  struct kvm_io_site *site, int slot)
-{
-	return rcu_dereference_protected(site->wildcard[slot],
-					 lockdep_is_held(&doorbells->lock));
+	return io_site_find(doorbells, key->bus, key->addr, len);
 }
 
 /*
@@ -95,14 +94,23 @@ static struct kvm_doorbell *site_wildcard(struct kvm_doorbells *doorbells,
  * Equal datamatches are left to the hash to detect.
  */
 static bool doorbell_collides(struct kvm_doorbells *doorbells,
-			      struct kvm_io_site *site,
-			      const struct kvm_doorbell *doorbell, int slot)
+			      const struct kvm_io_key *key)
 {
-	if (!slot || site_wildcard(doorbells, site, 0) ||
-	    site_wildcard(doorbells, site, slot))
-		return true;
+	struct kvm_doorbell *site;
+	u32 len;
 
-	return doorbell->wildcard && site->nr_match[slot];
+	if (key->len) {
+		site = io_site_of(doorbells, key, key->len);
+		return site && (site->key.wildcard || key->wildcard);
+	}
+
+	/* Each of them finds one of any length, too. */
+	for (len = 1; len <= 8; len *= 2) {
+		if (io_site_of(doorbells, key, len))
+			return true;
+	}
+
+	return false;
 }
 
 static void io_filter_add(struct kvm_doorbells *doorbells, u32 bus, gpa_t addr)
@@ -112,23 +120,21 @@ static void io_filter_add(struct kvm_doorbells *doorbells, u32 bus, gpa_t addr)
 	set_bit(kvm_doorbell_filter_bit(addr), doorbells->filter[bus]);
 }
 
-static struct kvm_io_site *io_site_create(struct kvm_doorbells *doorbells,
-					  struct kvm_doorbell *doorbell)
+/* One that any value rings is visible then. */
+static int io_site_add(struct kvm_doorbells *doorbells, struct kvm_doorbell *site)
 {
-	struct kvm_io_site *site = &doorbell->site;
-	gpa_t addr = doorbell->entry.key.addr;
-	u32 bus = doorbell->entry.key.bus;
+	struct kvm_io_key *key = &site->key;
 
-	site->entry.key.addr = addr;
-	site->entry.key.bus = bus;
-	/* Should this fail, the bit stays for nothing, until the last site goes. */
-	io_filter_add(doorbells, bus, addr);
-	if (rhashtable_insert_fast(&doorbells->hash, &site->entry.node,
-				   doorbell_params))
-		return ERR_PTR(-ENOMEM);
-	doorbells->nr_sites[bus]++;
+	/* Should this fail, the bits stay for nothing, until the last site goes. */
+	io_filter_add(doorbells, key->bus, key->addr);
+	if (!key->len && key->bus == KVM_MMIO_BUS)
+		io_filter_add(doorbells, KVM_FAST_MMIO_BUS, key->addr);
+	/* The hash may also be in the midst of growing. */
+	if (rhashtable_insert_fast(&doorbells->sites, &site->site, io_site_params))
+		return -ENOMEM;
+	doorbells->nr_sites[key->bus]++;
 
-	return site;
+	return 0;
 }
 
 /*
@@ -136,12 +142,11 @@ static struct kvm_io_site *io_site_create(struct kvm_doorbells *doorbells,
  * filter, none is cleared before all can be.
  */
 static void io_site_remove(struct kvm_doorbells *doorbells,
-			   struct kvm_io_site *site)
+			   struct kvm_doorbell *site)
 {
-	u32 bus = site->entry.key.bus;
+	u32 bus = site->key.bus;
 
-	rhashtable_remove_fast(&doorbells->hash, &site->entry.node,
-			       doorbell_params);
+	rhashtable_remove_fast(&doorbells->sites, &site->site, io_site_params);
 	if (!--doorbells->nr_sites[bus]) {
 		bitmap_zero(doorbells->filter[bus], KVM_DOORBELL_FILTER_SIZE);
 		if (bus == KVM_MMIO_BUS)
@@ -150,77 +155,65 @@ static void io_site_remove(struct kvm_doorbells *doorbells,
 	}
 }
 
-/* Make the doorbell visible: nothing can fail after this has succeeded. */
-static int doorbell_publish(struct kvm_doorbells *doorbells,
-			    struct kvm_io_site *site,
-			    struct kvm_doorbell *doorbell, int slot)
+static int doorbell_add_match(struct kvm_doorbells *doorbells,
+			      struct kvm_doorbell *doorbell,
+			      struct kvm_doorbell *site)
 {
 	int r;
 
-	if (doorbell->wildcard) {
-		if (!slot && doorbell->entry.key.bus == KVM_MMIO_BUS)
-			io_filter_add(doorbells, KVM_FAST_MMIO_BUS,
-				      doorbell->entry.key.addr);
-		rcu_assign_pointer(site->wildcard[slot], doorbell);
-	} else {
-		r = rhashtable_lookup_insert_fast(&doorbells->hash,
-						  &doorbell->entry.node,
-						  doorbell_params);
-		/* The hash may also be in the midst of growing. */
-		if (r)
-			return r == -EEXIST ? r : -ENOMEM;
-		WRITE_ONCE(site->nr_match[slot], site->nr_match[slot] + 1);
-	}
-	site->nr++;
+	r = rhashtable_lookup_insert_fast(&doorbells->matches, &doorbell->match,
+					  io_match_params);
+	if (!r)
+		site->nr_match++;
 
-	return 0;
+	return !r || r == -EEXIST ? r : -ENOMEM;
 }
 
 /* What has not been added may have been seen all the same: RCU must free it. */
 int kvm_doorbell_add(struct kvm_doorbells *doorbells,
 		     struct kvm_doorbell *doorbell)
 {
-	struct kvm_io_key *key = &doorbell->entry.key;
-	int r, slot = doorbell_slot(key->len);
-	struct kvm_io_site *site;
+	struct kvm_io_key *key = &doorbell->key;
+	struct kvm_doorbell *site;
+	int r = 0;
 
-	site = io_site_of(doorbells, key);
-	if (site && doorbell_collides(doorbells, site, doorbell, slot))
+	if (doorbell_collides(doorbells, key))
 		return -EEXIST;
-	if (!site)
-		site = io_site_create(doorbells, doorbell);
-	if (IS_ERR(site))
-		return PTR_ERR(site);
 
-	r = doorbell_publish(doorbells, site, doorbell, slot);
+	site = io_site_of(doorbells, key, key->len);
+	if (!site) {
+		site = doorbell;
+		r = io_site_add(doorbells, site);
+		if (r)
+			return r;
+	}
+
+	if (!key->wildcard)
+		r = doorbell_add_match(doorbells, doorbell, site);
 	if (!r)
 		list_add_tail(&doorbell->link, &doorbells->all);
-	else if (!site->nr)
+	else if (site == doorbell)
 		io_site_remove(doorbells, site);
 
 	return r;
 }
 
-/* The doorbell stays as long as the lock is held. */
+/* The doorbell stays as long as the lock is held.  Any key may be asked for. */
 struct kvm_doorbell *kvm_doorbell_find(struct kvm_doorbells *doorbells,
-				       const struct kvm_io_key *key,
-				       bool wildcard)
+				       const struct kvm_io_key *key)
 {
-	int slot = doorbell_slot(key->len);
-	struct kvm_io_site *site;
+	struct kvm_doorbell *site;
 
 	lockdep_assert_held(&doorbells->lock);
 
-	if (slot < 0 || (!slot && !wildcard))
-		return NULL;
-	if (!wildcard) {
+	if (!key->wildcard) {
 		guard(rcu)();
 		return doorbell_of_key(doorbells, key);
 	}
 
-	site = io_site_of(doorbells, key);
+	site = io_site_of(doorbells, key, key->len);
 
-	return site ? site_wildcard(doorbells, site, slot) : NULL;
+	return site && site->key.wildcard && site->key.len == key->len ? site : NULL;
 }
 
 static void doorbell_free(struct kvm_doorbell *doorbell)
@@ -236,38 +229,42 @@ static void doorbell_free(struct kvm_doorbell *doorbell)
 void kvm_doorbell_del(struct kvm_doorbells *doorbells,
 		      struct kvm_doorbell *doorbell)
 {
-	struct kvm_io_key *key = &doorbell->entry.key;
-	int slot = doorbell_slot(key->len);
-	struct kvm_io_site *site;
-	struct kvm_doorbell *host;
+	struct kvm_io_key *key = &doorbell->key;
+	struct kvm_doorbell *site;
 
 	lockdep_assert_held(&doorbells->lock);
 
-	site = io_site_of(doorbells, key);
-	host = container_of(site, struct kvm_doorbell, site);
-	if (doorbell->wildcard) {
-		RCU_INIT_POINTER(site->wildcard[slot], NULL);
-	} else {
-		WRITE_ONCE(site->nr_match[slot], site->nr_match[slot] - 1);
-		rhashtable_remove_fast(&doorbells->hash, &doorbell->entry.node,
-				       doorbell_params);
+	site = io_site_of(doorbells, key, key->len);
+	if (!key->wildcard) {
+		rhashtable_remove_fast(&doorbells->matches, &doorbell->match,
+				       io_match_params);
+		site->nr_match--;
 	}
-	site->nr--;
 
-	if (doorbell != host)
+	if (doorbell != site)
 		doorbell_free(doorbell);
-	if (!site->nr) {
+	if (!site->nr_match) {
 		io_site_remove(doorbells, site);
-		doorbell_free(host);
+		doorbell_free(site);
 	}
 }
 
 int kvm_doorbells_init(struct kvm_doorbells *doorbells)
 {
+	int r;
+
 	mutex_init(&doorbells->lock);
 	INIT_LIST_HEAD(&doorbells->all);
 
-	return rhashtable_init(&doorbells->hash, &doorbell_params);
+	r = rhashtable_init(&doorbells->sites, &io_site_params);
+	if (r)
+		return r;
+
+	r = rhashtable_init(&doorbells->matches, &io_match_params);
+	if (r)
+		rhashtable_destroy(&doorbells->sites);
+
+	return r;
 }
 
 /* Nobody looks any more: what is left goes at once, and in batches, as they may be many. */
@@ -277,8 +274,9 @@ void kvm_doorbells_destroy(struct kvm_doorbells *doorbells)
 	void *batch[32];
 	unsigned int nr = 0;
 
-	/* Without its entries, but with its work, which may be moving them. */
-	rhashtable_destroy(&doorbells->hash);
+	/* Without their entries, but with their works, which may be moving them. */
+	rhashtable_destroy(&doorbells->sites);
+	rhashtable_destroy(&doorbells->matches);
 	list_for_each_entry_safe(doorbell, next, &doorbells->all, link) {
 		doorbell->dev.ops->destructor(&doorbell->dev);
 		batch[nr++] = doorbell;

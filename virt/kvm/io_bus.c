@@ -97,30 +97,31 @@ static int io_ranges_write(struct kvm_vcpu *vcpu, u32 bus,
  *     ------                               ----
  *     sees the range, or one that
  *     is marked as gone
- *     covered
+ *     covered, of that age
  *     publish                              finds the doorbell: covered
  *                                          smp_rmb()
  *                                          sees the range, or that it is gone
  */
 static noinline int io_bus_look_for_cover(struct kvm_io_bus *io,
-					  struct kvm_doorbell *doorbell, u64 *seq)
+					  struct kvm_doorbell *doorbell,
+					  u64 age, u64 *seq)
 {
-	const struct kvm_io_key *key = &doorbell->entry.key;
+	const struct kvm_io_key *key = &doorbell->key;
 	struct kvm_io_ranges *ranges;
 
 	if (!seq)
 		return -EOPNOTSUPP;
-	if (doorbell->seq == *seq)
+	if (age == *seq)
 		return 0;
 
-	/* Pairs with rcu_assign_pointer() in kvm_doorbell_add(), or the hash's. */
+	/* Pairs with the hash's rcu_assign_pointer(), see kvm_doorbell_add(). */
 	smp_rmb();
 	ranges = rcu_dereference(io->ranges[key->bus]);
-	if (kvm_io_ranges_cover(ranges, key->addr, doorbell->seq)) {
-		*seq = doorbell->seq;
+	if (kvm_io_ranges_cover(ranges, key->addr, age)) {
+		*seq = age;
 		return -EAGAIN;
 	}
-	WRITE_ONCE(doorbell->covered, false);
+	WRITE_ONCE(doorbell->seq, 0);
 
 	return 0;
 }
@@ -136,6 +137,7 @@ int kvm_io_bus_ring(struct kvm_vcpu *vcpu, enum kvm_bus bus_idx, gpa_t addr,
 {
 	struct kvm_io_bus *io = vcpu->kvm->io_bus;
 	struct kvm_doorbell *doorbell;
+	u64 age;
 	int r;
 
 	guard(rcu)();
@@ -144,8 +146,9 @@ int kvm_io_bus_ring(struct kvm_vcpu *vcpu, enum kvm_bus bus_idx, gpa_t addr,
 	if (!doorbell)
 		return -EOPNOTSUPP;
 
-	if (unlikely(READ_ONCE(doorbell->covered))) {
-		r = io_bus_look_for_cover(io, doorbell, seq);
+	age = READ_ONCE(doorbell->seq);
+	if (unlikely(age)) {
+		r = io_bus_look_for_cover(io, doorbell, age, seq);
 		if (r)
 			return r;
 	}
@@ -301,23 +304,24 @@ static struct kvm_io_ranges *io_ranges(struct kvm_io_bus *io, u32 bus)
 }
 
 /*
- * The caller has filled in the device, the key and whether any value matches, and
- * has checked that the length is one of those that there are doorbells for.
+ * The caller has filled in the device and the key, and has checked that the length
+ * is one of those that there are doorbells for.
  */
 int kvm_io_bus_add_doorbell(struct kvm *kvm, struct kvm_doorbell *doorbell)
 {
-	const struct kvm_io_key *key = &doorbell->entry.key;
+	const struct kvm_io_key *key = &doorbell->key;
 	struct kvm_io_bus *io = kvm->io_bus;
+	u64 seq;
 	int r;
 
 	guard(mutex)(&io->doorbells.lock);
 
-	doorbell->seq = io->seq + 1;
-	doorbell->covered = kvm_io_ranges_cover(io_ranges(io, key->bus),
-						key->addr, doorbell->seq);
+	seq = io->seq + 1;
+	if (kvm_io_ranges_cover(io_ranges(io, key->bus), key->addr, seq))
+		doorbell->seq = seq;
 	r = kvm_doorbell_add(&io->doorbells, doorbell);
 	if (!r)
-		io->seq++;
+		io->seq = seq;
 
 	return r;
 }

@@ -123,11 +123,14 @@ static bool ioeventfd_is_wildcard(const struct kvm_ioeventfd *args)
 
 static struct kvm_io_key ioeventfd_key(const struct kvm_ioeventfd *args)
 {
+	bool wildcard = ioeventfd_is_wildcard(args);
+
 	return (struct kvm_io_key) {
 		.addr = args->addr,
-		.datamatch = ioeventfd_is_wildcard(args) ? 0 : args->datamatch,
-		.bus = ioeventfd_bus(args),
+		.datamatch = wildcard ? 0 : args->datamatch,
 		.len = args->len,
+		.bus = ioeventfd_bus(args),
+		.wildcard = wildcard,
 	};
 }
 
@@ -178,8 +181,7 @@ static int ioeventfd_assign(struct kvm *kvm, struct kvm_ioeventfd *args)
 
 	spin_lock_init(&p->lock);
 	p->eventfd = eventfd;
-	p->doorbell.entry.key = ioeventfd_key(args);
-	p->doorbell.wildcard = ioeventfd_is_wildcard(args);
+	p->doorbell.key = ioeventfd_key(args);
 	kvm_iodevice_init(&p->doorbell.dev, &ioeventfd_ops);
 
 	r = kvm_io_bus_add_doorbell(kvm, &p->doorbell);
@@ -205,8 +207,7 @@ static int ioeventfd_deassign(struct kvm *kvm, struct kvm_ioeventfd *args)
 		return PTR_ERR(eventfd);
 
 	scoped_guard(mutex, &doorbells->lock) {
-		doorbell = kvm_doorbell_find(doorbells, &key,
-					     ioeventfd_is_wildcard(args));
+		doorbell = kvm_doorbell_find(doorbells, &key);
 		p = doorbell ? to_ioeventfd(&doorbell->dev) : NULL;
 		if (p && p->eventfd == eventfd) {
 			ioeventfd_silence(p);

@@ -20,7 +20,7 @@ bool doorbells_lock, slots_lock;
 byte seq = 1;			/* kvm_io_bus.seq */
 byte age[2] = { 1, NONE };	/* of the ranges */
 byte doorbell = NONE;		/* its age, if it is in the hash */
-bool covered;
+bool covered;			/* doorbell->seq, the same age, or 0 */
 byte ranges;			/* io->ranges[]: which array is the newest, 0 or 1 */
 bool in[4], gone[4];		/* by array * 2 + range: it is in that array, marked as gone */
 bool leaving[2], freed[2];	/* its unregistration has begun, has freed its device */

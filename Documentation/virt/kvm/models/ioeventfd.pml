@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Kicks against deassigns and an assign of doorbells at one address: virt/kvm/ioeventfd.c,
+ * Kicks against deassigns and an assign of doorbells at one site: virt/kvm/ioeventfd.c,
  * ioeventfd_write() and ioeventfd_silence(), virt/kvm/doorbell.c, kvm_doorbell_add() and _del().
- * Doorbell 0 is for one length, 1 for another, and 2 for that of 0, after that has gone.
- * Each has room for a site, see struct kvm_doorbell. IOEV-9: once a deassign has returned no
+ * Doorbell 0 is for one value, 1 for another, and 2 for that of 0, after that has gone.
+ * The first of them is the site, see struct kvm_doorbell. IOEV-9: once a deassign has returned no
  * vCPU signals any more; once an assign has returned every write that comes then rings.
  *
  * NO_LOCK: the eventfd is taken away without ioeventfd.lock; finds "ctx[d]"
@@ -15,12 +15,11 @@
 #define lock(l) atomic { !l -> l = true }
 #define unlock(l) l = false
 #define NONE 3
-#define WILDCARD(slot) wildcard[site * 2 + slot]	/* site->wildcard[slot] */
 
 bool doorbells_lock;		/* kvm_doorbells.lock */
-byte hashed = 0;		/* the site that the hash has for the address */
-byte wildcard[6] = NONE;	/* of the sites in doorbells 0 to 2 */
-byte nr[3];			/* site->nr */
+byte hashed = 0;		/* the site in doorbells->sites */
+byte match[2] = NONE;		/* doorbells->matches, by value */
+byte nr[3];			/* site->nr_match */
 bool io_lock[3];		/* ioeventfd.lock */
 bool eventfd[3] = true;		/* ioeventfd.eventfd is not NULL */
 bool ctx[3] = true;		/* the reference that goes with it */
@@ -29,11 +28,11 @@ bool dying[3], freed[3];	/* kfree_rcu(), and what comes of it */
 bool assigned, ready;		/* the assign of doorbell 2 has returned; there are 0 and 1 */
 byte readers, over;		/* RCU read sections */
 
-init { atomic { wildcard[0] = 0; wildcard[1] = 1; nr[0] = 2; ready = true } }
+init { atomic { match[0] = 0; match[1] = 1; nr[0] = 2; ready = true } }
 
-/* A kick of the one length, and one of the other. */
+/* A kick of the one value, and one of the other. */
 active [2] proctype kvm_io_bus_ring() {
-	byte slot = _pid - 1, site, d;
+	byte value = _pid - 1, site, d;
 	bool rang, late;
 
 	ready;
@@ -43,7 +42,7 @@ active [2] proctype kvm_io_bus_ring() {
 	if
 	:: site != NONE ->
 		assert(!freed[site]);
-		d = WILDCARD(slot);
+		d = match[value];
 		if
 		:: d != NONE ->
 			assert(!freed[d]);
@@ -59,7 +58,7 @@ active [2] proctype kvm_io_bus_ring() {
 	:: else
 	fi;
 	readers--;
-	assert(rang || (begun[slot] && !(late && slot == 0)));
+	assert(rang || (begun[value] && !(late && value == 0)));
 	over++
 }
 
@@ -84,7 +83,7 @@ active [2] proctype ioeventfd_deassign() {
 #endif
 	site = hashed;			/* kvm_doorbell_del() */
 	assert(!freed[site]);
-	WILDCARD(me) = NONE;
+	match[me] = NONE;
 	nr[site]--;
 	last = !nr[site];
 #ifdef NO_HOST
@@ -122,7 +121,7 @@ active proctype ioeventfd_assign() {
 	:: site == NONE -> site = 2; hashed = 2
 	:: else -> assert(!freed[site]); assert(!dying[site])
 	fi;
-	WILDCARD(0) = 2;
+	match[0] = 2;
 	nr[site]++;
 	unlock(doorbells_lock);
 	assigned = true

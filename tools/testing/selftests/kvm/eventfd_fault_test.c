@@ -457,6 +457,21 @@ FACT(ioeventfd, "T-23 assign of an ioeventfd of any kind fails cleanly at each a
 	with_each_doorbell(doorbell_fails_cleanly);
 }
 
+FACT(ioeventfd_joins, "T-23 and so does that of a second value at an address, and spares the first")
+{
+	int fd = eventfd_new();
+
+	vm = vm_create_barebones();
+	open_fail_nth();
+	ioeventfd_ioctl(vm, fd, MMIO_GPA, 8, 6, DATAMATCH);
+	doorbell = doorbells[5];
+	doorbell.fd = eventfd_new();
+	doorbell_fails_cleanly();
+	TEST_ASSERT_ERRNO(__ioeventfd_ioctl(vm, fd, MMIO_GPA, 8, 0, 0), EEXIST);
+	ioeventfd_ioctl(vm, fd, MMIO_GPA, 8, 6, DATAMATCH | KVM_IOEVENTFD_FLAG_DEASSIGN);
+	ioeventfd_assign(vm, fd, MMIO_GPA, 8, 0);
+}
+
 /* T-7 T-8: there was a time when this dropped the whole bus. */
 FACT(ioeventfd_goes, "IOEV-9 deassign of an ioeventfd never fails, and spares its neighbours")
 {

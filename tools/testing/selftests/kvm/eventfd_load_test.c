@@ -369,7 +369,7 @@ static void begin_measure(void)
 	used_before = used_by_kernel();
 }
 
-static void end_measure(const char *what, int nr)
+static double end_measure(const char *what, int nr)
 {
 	double bytes, used;
 
@@ -380,6 +380,7 @@ static void end_measure(const char *what, int nr)
 
 	printf("%d %s: %.1f bytes each are charged, %.1f are used\n", nr, what, bytes / nr,
 	       used / nr);
+	return bytes / nr;
 }
 
 /* Memory goes by RCU.  Of what an older kernel has, some is left to the end. */
@@ -422,6 +423,44 @@ FACT(many_ioeventfds, "IOEV-12 of very many ioeventfds each rings, collides and 
 		TEST_ASSERT_ERRNO(__deassign_ioeventfd(picks[i]), ENOENT);
 	}
 	must_be_uncharged();
+}
+
+/* Of 96 bytes each, and what is charged is told in pages. */
+#define IOEVENTFD_BYTES	110
+
+static void measure_ioeventfds(const char *what, int nr, u64 flags, u64 addr_step)
+{
+	struct kvm_ioeventfd args = { .fd = eventfd_new(), .len = 4, .flags = flags };
+	double bytes;
+	int i, way;
+
+	begin_measure();
+	for (way = 0; way <= DEASSIGN; way += DEASSIGN) {
+		for (i = 0; i < nr; i++) {
+			args.addr = MANY_GPA + i * addr_step;
+			args.datamatch = i;
+			args.flags = flags | way;
+			vm_ioctl(vm, KVM_IOEVENTFD, &args);
+		}
+		if (way)
+			break;
+		bytes = end_measure(what, nr);
+		if (!is_debug_kernel())
+			kvm_differs(bytes < IOEVENTFD_BYTES, "%.1f bytes are charged for each", bytes);
+	}
+	must_be_uncharged();
+}
+
+FACT(ioeventfd_bytes, "LIFE-5 an ioeventfd is charged with little, at an address of its own or not")
+{
+	int nr = many(NR_MANY);
+
+	new_cgroup();
+	cgroup_write("cgroup.procs", "0");
+	vm = vm_create_barebones();
+	measure_ioeventfds("ioeventfds of a value each at one address", nr, DATAMATCH, 0);
+	measure_ioeventfds("ioeventfds at an address each", nr, 0, 8);
+	measure_ioeventfds("ioeventfds of a value at an address each", nr, DATAMATCH, 8);
 }
 
 FACT(many_irqfds, "IRQFD-9 of very many irqfds each interrupts, is taken and goes")

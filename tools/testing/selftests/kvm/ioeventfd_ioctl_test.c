@@ -268,6 +268,8 @@ BUS_SMOKE_FACT(deassign_mismatch, "IOEV-8 deassign of what is not there gets ENO
 {
 	int fd = assign_value(bus, 0, 4, 7);
 	int any = assign(bus, 0, 2);
+	int all = assign(bus, 8, 0);
+	u32 len;
 
 	TEST_ASSERT_ERRNO(try(bus, eventfd_new(), EXACT(4, 7), DEASSIGN), ENOENT);
 	TEST_ASSERT_ERRNO(try(bus, fd, EXACT(4, 8), DEASSIGN), ENOENT);
@@ -280,9 +282,13 @@ BUS_SMOKE_FACT(deassign_mismatch, "IOEV-8 deassign of what is not there gets ENO
 					    bus->flags | DEASSIGN), ENOENT);
 	TEST_ASSERT_ERRNO(__ioeventfd_ioctl(vm, any, bus->addr, 2, 0,
 					    (bus->flags ^ PIO) | DEASSIGN), ENOENT);
+	for (len = 1; len <= 8; len++)
+		TEST_ASSERT_ERRNO(__ioeventfd_ioctl(vm, all, bus->addr + 8, len, 0,
+						    bus->flags | DEASSIGN), ENOENT);
 
 	must_ring(fd, bus_write(bus, 0, 4, 7));
 	must_ring(any, bus_write(bus, 0, 2, 7));
+	must_ring(all, bus_write(bus, 8, 4, 7));
 }
 
 FACT(deassign_twice, "IOEV-8 the second deassign gets ENOENT")

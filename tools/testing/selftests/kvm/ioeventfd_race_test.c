@@ -601,6 +601,45 @@ BUS_FACT(storm, "IOEV-9 each write is taken once while doorbells and zones chang
 	check_storm();
 }
 
+static void value_ioctl(int fd, u64 value, u32 flags)
+{
+	ioeventfd_ioctl(vm, fd, doors->addr, 4, value,
+			doors->flags | KVM_IOEVENTFD_FLAG_DATAMATCH | flags);
+}
+
+/* The guest writes 1.  The other value brings what both are found by, and goes before. */
+static void first_value_goes(void)
+{
+	int came_out;
+
+	value_ioctl(other_fd, 0, 0);
+	value_ioctl(fd, 1, 0);
+	/* One write may be under way. */
+	wait_for_guest(&guest_writes, 2);
+	came_out = READ_ONCE(nr_guest_exits);
+	jitter();
+	value_ioctl(other_fd, 0, KVM_IOEVENTFD_FLAG_DEASSIGN);
+	wait_for_guest(&guest_writes, 2);
+	TEST_ASSERT_EQ(READ_ONCE(nr_guest_exits), came_out);
+	value_ioctl(fd, 1, KVM_IOEVENTFD_FLAG_DEASSIGN);
+}
+
+BUS_FACT(first_value, "IOEV-9 while the first value at an address goes the others ring")
+{
+	pthread_t guest;
+	u64 writes;
+	int i;
+
+	boot_doors(bus);
+	seed_thread(3);
+	guest = spawn(hammer, NULL);
+	for (i = 0; i < 100; i++)
+		first_value_goes();
+	writes = stop_hammer(guest);
+	TEST_ASSERT_EQ(eventfd_take(other_fd), 0);
+	TEST_ASSERT_EQ(eventfd_take(fd) + nr_guest_exits, writes);
+}
+
 /* Until the VM is gone; returns whether the doorbell is there then. */
 static void *change_bell_until_closed(void *arg)
 {
