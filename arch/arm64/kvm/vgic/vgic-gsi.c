@@ -2,7 +2,8 @@
 /*
  * What masking asks of the vgic: lower the line of a masked gsi, and drive it again.
  *
- * Path:     KVM_MASK_IRQ -> kvm_arch_hold_pins()
+ * Path:     KVM_IRQ_LINE -> kvm_vgic_irq_line()
+ *           KVM_MASK_IRQ -> kvm_arch_hold_pins()
  *           KVM_UNMASK_IRQ -> kvm_arch_unmask_gsi()
  *           KVM_PENDING_IRQS -> kvm_arch_gsi_is_pending()
  *
@@ -20,6 +21,7 @@
 #include <linux/kvm_host.h>
 #include <linux/bitops.h>
 #include <linux/lockdep.h>
+#include <linux/minmax.h>
 #include <linux/nospec.h>
 #include <linux/spinlock.h>
 #include <kvm/arm_vgic.h>
@@ -34,21 +36,54 @@ unsigned long kvm_arch_gsi_source(int irq_source_id)
 	return THE_LINE;
 }
 
-/* A gsi has one route: to an SPI, which may be one that this vgic lacks, or an MSI. */
+/*
+ * KVM_IRQ_LINE names an SPI, whose gsi may be masked: the one that has it as its route,
+ * if any has.  Without masks it makes no difference.
+ */
+int kvm_vgic_irq_line(struct kvm *kvm, u32 intid, bool level)
+{
+	u32 pin = intid - VGIC_NR_PRIVATE_IRQS;
+	int gsi = -1, r;
+
+	if (rcu_access_pointer(kvm->gsi_mask) && pin < KVM_IRQCHIP_NUM_PINS) {
+		pin = array_index_nospec(pin, KVM_IRQCHIP_NUM_PINS);
+		scoped_guard(srcu, &kvm->irq_srcu)
+			gsi = kvm_irq_map_chip_pin(kvm, 0, pin);
+	}
+	if (gsi < 0)
+		return kvm_vgic_inject_irq(kvm, NULL, intid, level, NULL);
+
+	r = kvm_set_irq(kvm, KVM_USERSPACE_IRQ_SOURCE_ID, gsi, level, false);
+
+	return min(r, 0);
+}
+
+static bool is_spi(struct kvm_kernel_irq_routing_entry *routes, int nr)
+{
+	return nr && routes->type == KVM_IRQ_ROUTING_IRQCHIP;
+}
+
+/*
+ * A gsi has one route: to an SPI or an MSI.  The vgic may lack that SPI, or the kernel
+ * have it for a device of its own, which no gsi is to touch.
+ */
 static struct vgic_irq *spi_of(struct kvm_kernel_irq_routing_entry *routes, int nr,
 			       struct kvm *kvm)
 {
 	struct vgic_dist *dist = &kvm->arch.vgic;
+	struct vgic_irq *spi;
 	u32 pin;
 
-	if (!nr || routes->type != KVM_IRQ_ROUTING_IRQCHIP)
+	if (!is_spi(routes, nr))
 		return NULL;
 
 	pin = routes->irqchip.pin;
 	if (pin >= dist->nr_spis)
 		return NULL;
 
-	return &dist->spis[array_index_nospec(pin, dist->nr_spis)];
+	spi = &dist->spis[array_index_nospec(pin, dist->nr_spis)];
+
+	return READ_ONCE(spi->owner) ? NULL : spi;
 }
 
 static unsigned long line_of(struct vgic_irq *spi)
@@ -91,7 +126,7 @@ unsigned long kvm_arch_hold_pins(struct kvm_kernel_irq_routing_entry *routes,
 	return levels;
 }
 
-/* An edge triggered SPI latches a level that is up, and any edge; lines it has none. */
+/* An edge triggered SPI latches a level that is up, and any edge. */
 static void unmask_spi(struct kvm *kvm, struct vgic_irq *spi,
 		       struct kvm_gsi (*open)(void *arg, unsigned long levels),
 		       void *arg)
@@ -101,9 +136,8 @@ static void unmask_spi(struct kvm *kvm, struct vgic_irq *spi,
 
 	raw_spin_lock_irqsave(&spi->irq_lock, flags);
 	noted = open(arg, line_of(spi));
-	if (spi->config == VGIC_CONFIG_LEVEL)
-		spi->line_level = noted.levels;
-	else if (noted.levels || noted.latch)
+	spi->line_level = noted.levels;
+	if (spi->config == VGIC_CONFIG_EDGE && (noted.levels || noted.latch))
 		spi->pending_latch = true;
 	vgic_queue_irq_unlock(kvm, spi, flags);
 }
@@ -135,7 +169,7 @@ bool kvm_arch_gsi_is_pending(struct kvm_kernel_irq_routing_entry *routes, int nr
 	bool edge;
 
 	if (!spi)
-		return noted->raised;
+		return !is_spi(routes, nr) && noted->raised;
 
 	raw_spin_lock_irqsave(&spi->irq_lock, flags);
 	edge = spi->config == VGIC_CONFIG_EDGE;

@@ -211,15 +211,46 @@ FACT(disabled, "MASK-11 of an SPI that the guest has disabled an edge is pending
 	TEST_ASSERT_EQ(take(VECTOR), 1);
 }
 
-FACT(irq_line, "MASK-5 KVM_IRQ_LINE names an SPI, not a GSI, and is not masked")
+FACT(irq_line, "MASK-5 KVM_IRQ_LINE names an SPI, and is masked with the GSI that leads to it")
 {
 	boot_with_pin(EDGE);
 	mask_range(0, NR_GSIS);
 	pulse_line(PIN_GSI);
-	TEST_ASSERT(!is_pending(PIN_GSI), "It is noted");
-	TEST_ASSERT_EQ(take(VECTOR), 1);
+	TEST_ASSERT(is_pending(PIN_GSI) && !take(VECTOR), "It is not masked");
 	unmask_range(0, NR_GSIS);
-	TEST_ASSERT_EQ(take(VECTOR), 0);
+	TEST_ASSERT_EQ(take(VECTOR), 1);
+
+	/* Another GSI's, or no GSI's at all. */
+	set_route(PIN_ROUTE(MSI_GSI, PIN_CHIP, PIN_GSI));
+	mask(PIN_GSI);
+	pulse_line(PIN_GSI);
+	TEST_ASSERT_EQ(take(VECTOR), 1);
+	mask(MSI_GSI);
+	pulse_line(PIN_GSI);
+	TEST_ASSERT(is_pending(MSI_GSI) && !take(VECTOR), "It is not masked");
+	remove_routes();
+	pulse_line(PIN_GSI);
+	TEST_ASSERT_EQ(take(VECTOR), 1);
+}
+
+FACT(line_level, "MASK-8 MASK-9 a line that KVM_IRQ_LINE has raised and lowers is low at the unmask")
+{
+	boot_with_pin(LEVEL | MASKED);
+	set_line(PIN_GSI, 1);
+	mask(PIN_GSI);
+	TEST_ASSERT(!pin_is_high(PIN_GSI) && is_pending(PIN_GSI), "The line is not kept");
+	set_line(PIN_GSI, 0);
+	TEST_ASSERT(!is_pending(PIN_GSI), "A level that is gone is pending");
+	unmask(PIN_GSI);
+	TEST_ASSERT(!pin_is_high(PIN_GSI), "Nobody will lower it any more");
+
+	mask(PIN_GSI);
+	set_line(PIN_GSI, 1);
+	TEST_ASSERT(!pin_is_high(PIN_GSI) && is_pending(PIN_GSI), "The level is not kept");
+	unmask(PIN_GSI);
+	TEST_ASSERT(pin_is_high(PIN_GSI), "The level is lost");
+	set_line(PIN_GSI, 0);
+	TEST_ASSERT(!pin_is_high(PIN_GSI), "It cannot be lowered any more");
 }
 
 FACT(last_level, "MASK-8 a line has the level that was told last, whoever has told it")
@@ -245,8 +276,9 @@ FACT(no_such_spi, "MASK-9 what comes for an SPI that the vgic lacks goes nowhere
 	fd = new_irqfd(PIN_GSI);
 	mask(PIN_GSI);
 	eventfd_signal(fd);
+	TEST_ASSERT(!is_pending(PIN_GSI), "It is pending");
 	unmask(PIN_GSI);
-	TEST_ASSERT(irr_is_empty(vcpu) && !is_pending(PIN_GSI), "It has become an interrupt");
+	TEST_ASSERT(irr_is_empty(vcpu), "It has become an interrupt");
 }
 
 FACT(uncached, "MASK-9 an MSI is raised at unmask though its translation is not cached")
