@@ -209,7 +209,7 @@ exec 7>&- 8>&-
 wait
 took=$(($(date +%s) - started))
 
-sed -i 's/\r$//' "$klog"
+sed -i 's/\r*$//' "$klog"
 splats='WARNING: |BUG: |kernel BUG|Oops|Kernel panic|Call Trace:|rcu: .*stall|blocked for more than'
 splats="$splats|lockdep|possible .* detected|suspicious RCU|inconsistent lock state|KASAN|UBSAN|KCSAN|KFENCE"
 splats="$splats|unregister_netdevice|soft lockup|hard LOCKUP|refcount_t:|list_(add|del) corruption|ODEBUG|kmemleak:.*leaks"

@@ -171,6 +171,12 @@ FACT(no_aia, "IRQFD-4 assign needs no irqchip, and injects once there is one")
 	TEST_ASSERT_EQ(eventfd_take(msi), 0);
 	TEST_ASSERT_EQ(eventfd_take(pin), 0);
 
+	/* Without a route that is for a work item to find out, which deassign waits for. */
+	irqfd_deassign(vm, PIN_GSI, pin);
+	irqfd_deassign(vm, MSI_GSI, msi);
+	irqfd_assign(vm, PIN_GSI, pin);
+	irqfd_assign(vm, MSI_GSI, msi);
+
 	vcpu = __vm_vcpu_add(vm, 0);
 	fd = kvm_create_device(vm, KVM_DEV_TYPE_RISCV_AIA);
 	set_route(MSI_ROUTE(MSI_GSI, VECTOR));

@@ -561,6 +561,8 @@ put:
 /*
  * Delays.
  */
+#define TRACER_SIZE	8
+
 static int delay_call(struct kprobe *probe, struct pt_regs *regs)
 {
 	struct delay *delay = container_of(probe, struct delay, probe);
@@ -597,6 +599,12 @@ static struct object *delay_create(void __user *argp)
 	delay->probe.symbol_name = delay->function;
 	delay->probe.pre_handler = delay_call;
 	r = register_kprobe(&delay->probe);
+	/* On riscv it cannot stand where the function tracer does, but behind that. */
+	if (r == -EINVAL && IS_ENABLED(CONFIG_RISCV)) {
+		delay->probe.addr = NULL;
+		delay->probe.offset = TRACER_SIZE;
+		r = register_kprobe(&delay->probe);
+	}
 	if (r)
 		return ERR_PTR(r);
 
