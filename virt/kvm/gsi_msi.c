@@ -35,6 +35,18 @@ unsigned long __weak kvm_arch_hold_pins(struct kvm_kernel_irq_routing_entry *rou
 	return 0;
 }
 
+/* It has heard of nothing, and may be high: then only a 0 before makes it an edge. */
+static void tell_pin(struct kvm_kernel_irq_routing_entry *e, struct kvm *kvm,
+		     const struct kvm_gsi *noted)
+{
+	if (noted->latch)
+		e->set(e, kvm, KVM_USERSPACE_IRQ_SOURCE_ID, 0, false);
+	if (noted->raised || noted->levels)
+		e->set(e, kvm, KVM_USERSPACE_IRQ_SOURCE_ID, 1, false);
+	if ((noted->raised || noted->told) && !noted->levels)
+		e->set(e, kvm, KVM_USERSPACE_IRQ_SOURCE_ID, 0, false);
+}
+
 void __weak kvm_arch_unmask_gsi(struct kvm_kernel_irq_routing_entry *routes, int nr,
 				struct kvm *kvm, u32 gsi,
 				struct kvm_gsi (*open)(void *arg, unsigned long levels),
@@ -42,12 +54,10 @@ void __weak kvm_arch_unmask_gsi(struct kvm_kernel_irq_routing_entry *routes, int
 {
 	struct kvm_gsi noted = open(arg, 0);
 
-	if (nr && noted.raised)
+	if (nr && routes->type == KVM_IRQ_ROUTING_IRQCHIP)
+		tell_pin(routes, kvm, &noted);
+	else if (nr && noted.raised)
 		routes->set(routes, kvm, KVM_USERSPACE_IRQ_SOURCE_ID, 1, false);
-	/* The end of a pulse, or of a level; an MSI has none. */
-	if (nr && (noted.raised || noted.told) && !noted.levels &&
-	    routes->type == KVM_IRQ_ROUTING_IRQCHIP)
-		routes->set(routes, kvm, KVM_USERSPACE_IRQ_SOURCE_ID, 0, false);
 }
 
 bool __weak kvm_arch_gsi_is_pending(struct kvm_kernel_irq_routing_entry *routes, int nr,

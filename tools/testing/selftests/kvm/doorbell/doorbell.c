@@ -75,6 +75,7 @@
 #define MAX_SIGNALLERS	16
 
 static atomic_t nr_signallers;
+static unsigned long device_is_taken;
 
 /**
  * struct doorbell_file - an open file
@@ -474,6 +475,7 @@ static void producer_release_msi(struct producer *producer)
 	pci_free_irq_vectors(producer->device);
 	pci_disable_device(producer->device);
 	pci_dev_put(producer->device);
+	clear_bit(0, &device_is_taken);
 }
 
 static int producer_request_msi(struct producer *producer)
@@ -484,9 +486,12 @@ static int producer_request_msi(struct producer *producer)
 	if (!device)
 		return -ENODEV;
 
-	r = device->driver || pci_is_enabled(device) ? -EBUSY : pci_enable_device(device);
+	r = device->driver || test_and_set_bit(0, &device_is_taken) ? -EBUSY : 0;
 	if (r)
 		goto put;
+	r = pci_enable_device(device);
+	if (r)
+		goto give_back;
 	r = pci_alloc_irq_vectors(device, 1, 1, PCI_IRQ_MSI);
 	if (r < 0)
 		goto disable;
@@ -503,6 +508,8 @@ free:
 	pci_free_irq_vectors(device);
 disable:
 	pci_disable_device(device);
+give_back:
+	clear_bit(0, &device_is_taken);
 put:
 	pci_dev_put(device);
 
@@ -545,6 +552,9 @@ static struct object *producer_create(void __user *argp)
 	if (r)
 		goto put;
 	r = producer_register(producer);
+	/* An ITS tells of what it has not mapped by a number of its own. */
+	if (r > 0)
+		r = -EIO;
 	if (r)
 		goto release;
 
@@ -762,6 +772,9 @@ static int object_set_token(struct doorbell_file *file, void __user *argp)
 	producer = producer_of(file, args.id);
 	if (IS_ERR(producer))
 		return PTR_ERR(producer);
+	/* Whose handler signals it. */
+	if (producer->device)
+		return -EBUSY;
 	if (args.fd >= 0)
 		eventfd = eventfd_ctx_fdget(args.fd);
 	if (IS_ERR(eventfd))
