@@ -118,11 +118,16 @@ static inline void guest_enable_its(u64 unused1, u64 unused2, u64 unused3)
 }
 
 /* All stays mapped when the ITS is off, but nothing stays cached. */
+static inline void guest_turn_its_off(u64 unused1, u64 unused2, u64 unused3)
+{
+	writel(readl(GITS_BASE_GVA + GITS_CTLR) & ~GITS_CTLR_ENABLE, GITS_BASE_GVA + GITS_CTLR);
+}
+
 static inline void guest_turn_its_off_and_on(u64 unused1, u64 unused2, u64 unused3)
 {
 	u32 on = readl(GITS_BASE_GVA + GITS_CTLR);
 
-	writel(on & ~GITS_CTLR_ENABLE, GITS_BASE_GVA + GITS_CTLR);
+	guest_turn_its_off(0, 0, 0);
 	writel(on, GITS_BASE_GVA + GITS_CTLR);
 }
 
