@@ -446,7 +446,8 @@ static void measure_ioeventfds(const char *what, int nr, u64 flags, u64 addr_ste
 			break;
 		bytes = end_measure(what, nr);
 		if (!is_debug_kernel())
-			kvm_differs(bytes < IOEVENTFD_BYTES, "%.1f bytes are charged for each", bytes);
+			kvm_differs(bytes < IOEVENTFD_BYTES, "%.1f bytes are charged for each",
+				    bytes);
 	}
 	must_be_uncharged();
 }

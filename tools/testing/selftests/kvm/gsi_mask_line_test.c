@@ -233,7 +233,7 @@ FACT(irq_line, "MASK-5 KVM_IRQ_LINE names an SPI, and is masked with the GSI tha
 	TEST_ASSERT_EQ(take(VECTOR), 1);
 }
 
-FACT(line_level, "MASK-8 MASK-9 a line that KVM_IRQ_LINE has raised and lowers is low at the unmask")
+FACT(line_level, "MASK-8 MASK-9 a line that KVM_IRQ_LINE raises and lowers is low at the unmask")
 {
 	boot_with_pin(LEVEL | MASKED);
 	set_line(PIN_GSI, 1);

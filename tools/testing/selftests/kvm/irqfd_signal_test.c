@@ -15,7 +15,7 @@
  * Delivery.
  */
 SMOKE_FACT(msi, BY_ARCH("IRQFD-22 an MSI is in the IRR when write() returns, and is taken once",
-			"IRQFD-24 " SIMPLE_MSI " is pending when write() returns, and is taken once"))
+			"IRQFD-24 " SIMPLE_MSI " is pending after write(), and is taken once"))
 {
 	int fd = boot_with_msi();
 	int i;
