@@ -2,13 +2,14 @@
 # Plain make prints help. The work is done by the scripts in dev/.
 
 ON ?= svm
+on_other = $(filter arm64 riscv64,$(ON))
 KERNEL ?= $(if $(DIST),dist-$(DIST),ours)
 
 # CMD reaches the guest as it was typed: make expands no $ in it.
 override CMD := $(value CMD)
 fuzz: override CMD := fuzz
 export CMD ON KERNEL DEBUG ICOUNT CPUS TIMEOUT LINUX_SRC BENCH_ON BASE WITH SECONDS SEED
-export DIST KDIR KEEP UNDO ROUNDS BUILT LIVE_TESTS LIVE_ROWS
+export GIC DIST KDIR KEEP UNDO ROUNDS BUILT LIVE_TESTS LIVE_ROWS
 
 .NOTPARALLEL:
 .SILENT:
@@ -45,11 +46,13 @@ help:
 #: ON=vmx         an Intel machine, by Bochs; files that CMD names by a path go along
 #: ON=svm-nrips   an AMD machine that reports the next RIP, by Bochs, likewise
 #: ON=arm64       an arm64 machine with a GICv3, by QEMU; for check, guest, kernel and tests
+#: GIC=4          there, a GICv4, which posts LPIs
+#: ON=riscv64     a riscv64 machine with an AIA, by QEMU, likewise, on 6.12
 #: KERNEL=ours    the kernel with the series; KERNEL=stock: without
 #: DIST=amd64     Debian's own kernel with our modules, on svm; or cloud-amd64, rt-amd64
 #: DEBUG=1        KASAN, lockdep, kmemleak and more, on svm; for check, guest and kernel
-#: ICOUNT=1       on svm and arm64: one CPU, and a nanosecond of guest time is an instruction
-#: CPUS=2|4       on svm and arm64: so many CPUs
+#: ICOUNT=1       on all of QEMU: one CPU, and a nanosecond of guest time is an instruction
+#: CPUS=2|4       on svm, arm64 and riscv64: so many CPUs
 #: TIMEOUT=600    seconds after which a guest counts as hung
 #: KVER=... KDIR=... release of the kernel to build modules for, and its headers
 #: KEEP=1 UNDO=1 ROUNDS=3  for live: leave ours in; only go back; how often it measures
@@ -93,9 +96,9 @@ run: setup
 	dev/run.sh
 
 check: setup
-	$(if $(filter arm64,$(ON)),,dev/setup.sh gnuplot-nox)
-	$(if $(BASE)$(DEBUG)$(DIST)$(filter arm64,$(ON)),,ON=arm64 dev/setup.sh)
-	dev/check.sh $(if $(BASE)$(DEBUG)$(DIST)$(filter arm64,$(ON)),,all)
+	$(if $(on_other),,dev/setup.sh gnuplot-nox)
+	$(if $(BASE)$(DEBUG)$(DIST)$(on_other),,ON=arm64 dev/setup.sh && ON=riscv64 dev/setup.sh)
+	dev/check.sh $(if $(BASE)$(DEBUG)$(DIST)$(on_other),,all)
 
 clients: setup
 	dev/check.sh clients

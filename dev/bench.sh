@@ -11,6 +11,7 @@ unset DEBUG
 
 case $arch in
 x86) machines=${BENCH_ON:-svm vmx svm-nrips scale} ;;
+riscv64) die "there are no figures of riscv64 yet" ;;
 *) machines=$arch ;;
 esac
 out=$top/$bench

@@ -1,8 +1,8 @@
 #!/bin/sh
-# Run a command in a test guest. By environment: CMD, ON=svm|vmx|svm-nrips|arm64,
-# KERNEL=ours|stock, DEBUG=1, ICOUNT=1, CPUS=1|2|4 in QEMU, TIMEOUT=seconds, LOG=name of the
-# logs. Prints the command's output and exits with its status, or with 125 if the guest
-# failed.
+# Run a command in a test guest. By environment: CMD, ON=svm|vmx|svm-nrips|arm64|riscv64,
+# KERNEL=ours|stock, DEBUG=1, ICOUNT=1, CPUS=1|2|4 in QEMU, GIC=4, TIMEOUT=seconds, LOG=name
+# of the logs. Prints the command's output and exits with its status, or with 125 if the
+# guest failed.
 # guest.sh --check only looks at these variables, before a long build.
 . "$(dirname "$0")/lib.sh"
 
@@ -19,26 +19,32 @@ case $on in
 svm) limit=${TIMEOUT:-$([ "$kernel" = debug ] && echo 7200 || echo 600)} model= ;;
 vmx) limit=${TIMEOUT:-1200} model=corei7_skylake_x ;;
 svm-nrips) limit=${TIMEOUT:-1200} model=trinity_apu ;;
-arm64) limit=${TIMEOUT:-600} model= ;;
-*) fail "ON=$on is unknown, use ON=svm, ON=vmx, ON=svm-nrips or ON=arm64" ;;
+arm64|riscv64) limit=${TIMEOUT:-600} model= ;;
+*) fail "ON=$on is unknown, use ON=svm, ON=vmx, ON=svm-nrips, ON=arm64 or ON=riscv64" ;;
+esac
+case ${GIC:-$on} in
+4)	[ "$on" = arm64 ] || fail "GIC=4 goes with ON=arm64 only" ;;
+"$on") ;;
+*) fail "GIC=$GIC is unknown, use GIC=4 or none" ;;
 esac
 case $limit in
 *[!0-9]*) fail "TIMEOUT=$limit is not a number of seconds" ;;
 esac
 case $on in
-svm|arm64) emulator=QEMU ;;
+svm|arm64|riscv64) emulator=QEMU ;;
 *) emulator=Bochs ;;
 esac
 [ -z "${ICOUNT-}" ] || [ $emulator = QEMU ] || fail "ICOUNT=1 is for QEMU, and ON=$on is Bochs, which counts instructions by itself"
 case ${CPUS:-1}:$emulator in
 1:*|[24]:QEMU) ;;
-*) fail "CPUS=$CPUS is not for ON=$on: 2 and 4 are for svm and arm64, 1 for all" ;;
+*) fail "CPUS=$CPUS is not for ON=$on: 2 and 4 are for svm, arm64 and riscv64, 1 for all" ;;
 esac
 [ "$kernel" != debug ] || [ "$on" = svm ] || fail "DEBUG=1 goes with ON=svm only"
 [ "${1-}" != --check ] || exit 0
 case $arch in
 x86) console=ttyS0 tty=/dev/ttyS1 ;;
 arm64) console=ttyAMA0 tty=/dev/hvc0 ;;
+riscv64) console=hvc0 tty=/dev/hvc1 ;;
 esac
 [ -f "$img/bzImage-$kernel" ] && [ -f "$img/initrd-$kernel.gz" ] ||
 	fail "the $kernel kernel is not built, run make kernel KERNEL=$kernel"
@@ -110,6 +116,8 @@ pack_files() {
 }
 
 args="nokaslr panic=-1 printk.time=1 printk.devkmsg=on console=$console,115200"
+# KVM does not let a GICv4 post LPIs unless it is told to.
+[ -z "${GIC-}" ] || args="$args kvm-arm.vgic_v4_enable=1"
 
 start_qemu() {
 	if [ -n "${ICOUNT-}" ]; then
@@ -121,11 +129,12 @@ start_qemu() {
 	svm)	set -- "$@" -cpu max,+svm -m 4G -d cpu_reset -D "$run/resets" -serial file:"$run/output" \
 			-fsdev local,id=host,path=/,security_model=none,readonly=on,multidevs=remap \
 			-device virtio-9p-pci,fsdev=host,mount_tag=host ;;
-	arm64)	set -- "$@" -M virt,virtualization=on,gic-version=3,dtb-randomness=off \
-			-cpu max,pauth-impdef=on,sve=off,lpa2=off -m 2G \
-			-chardev file,id=output,path="$run/output" -device virtio-serial-pci \
-			-device virtconsole,chardev=output ;;
+	arm64)	set -- "$@" -M virt,virtualization=on,gic-version="${GIC:-3}",dtb-randomness=off \
+			-cpu max,pauth-impdef=on,sve=off,lpa2=off -device edu ;;
+	riscv64) set -- "$@" -M virt,aia=aplic-imsic,aia-guests=5 -cpu rv64,h=true ;;
 	esac
+	[ "$on" = svm ] || set -- "$@" -m 2G -chardev file,id=output,path="$run/output" \
+		-device virtio-serial-pci -device virtconsole,chardev=output
 	timeout -k 5 "$limit" "$qemu" -nodefaults -display none -monitor none -no-reboot \
 		-serial file:"$run/console" "$@" -kernel "$run/bzImage" -initrd "$run/initrd" -append "$args" \
 		</dev/null >"$run/machine" 2>&1 7>&- 8>&- &
@@ -157,6 +166,7 @@ start_bochs() {
 case $on in
 svm) qemu=$("$top/dev/qemu.sh") || fail "there is no QEMU" ;;
 arm64) qemu='qemu-system-aarch64' ;;
+riscv64) qemu='qemu-system-riscv64' ;;
 esac
 # Both machines write to FIFOs: Bochs buffers what it writes to a file.
 pack_files
@@ -199,7 +209,7 @@ exec 7>&- 8>&-
 wait
 took=$(($(date +%s) - started))
 
-sed -i 's/\r$//' "$klog"
+sed -i 's/\r*$//' "$klog"
 splats='WARNING: |BUG: |kernel BUG|Oops|Kernel panic|Call Trace:|rcu: .*stall|blocked for more than'
 splats="$splats|lockdep|possible .* detected|suspicious RCU|inconsistent lock state|KASAN|UBSAN|KCSAN|KFENCE"
 splats="$splats|unregister_netdevice|soft lockup|hard LOCKUP|refcount_t:|list_(add|del) corruption|ODEBUG|kmemleak:.*leaks"

@@ -16,6 +16,7 @@ tree=$(tree_of "$kernel")
 
 config=$build/$kernel.config
 set -- "$arch" "$base"
+[ "$arch" = x86 ] || set -- cross "$@"
 [ "$kernel" != debug ] || set -- "$@" debug
 for c; do cat "$top/dev/config/$c.config"; done > "$config" || die "cannot write to $build"
 configure() {

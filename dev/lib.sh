@@ -46,6 +46,7 @@ export BASE
 
 # The architecture is that of the machine. All that is made for another than x86 lies in a
 # directory of its own: trees, objects, images, logs.
+other_arches='arm64 riscv64'
 case ${ON-} in
 arm64)
 	arch=arm64 cross=aarch64-linux-gnu- debian_arch=arm64
@@ -54,6 +55,14 @@ arm64)
 	test_modules=doorbell
 	extra_tests=${extra_tests% irq_test}	# that is about x86
 	[ "$base" = 6.12 ] && selftests_arch=aarch64 || selftests_arch=arm64
+	;;
+riscv64)
+	[ "$base" = 6.12 ] || die "ON=riscv64 is for Linux 6.12"
+	arch=riscv64 cross=riscv64-linux-gnu- debian_arch=riscv64
+	karch=riscv image=arch/riscv/boot/Image
+	kvm_modules=arch/riscv/kvm/kvm.ko
+	test_modules=doorbell
+	selftests_arch=riscv
 	;;
 *)
 	arch=x86 cross='' debian_arch=amd64
@@ -284,8 +293,8 @@ our_programs() {
 our_tests() { our_programs | grep -v '_perf_test$'; }
 
 # Those of what is wrong in stock, where they fail.
-mended_tests='insn_skip_rf_test ioapic_dest_mode_test pic_lowered_test pic_notice_test tpr_test
-xen_evtchn_page_test'
+mended_tests='insn_skip_rf_test ioapic_dest_mode_test irqfd_vlpi_test pic_lowered_test pic_notice_test
+tpr_test xen_evtchn_page_test'
 
 # Tests of stock that go through the code this series replaces.
 stock_tests="coalesced_io_test set_memory_region_test kvm_create_max_vcpus $extra_tests"
@@ -293,6 +302,7 @@ case $arch in
 x86)	theirs='userspace_io_test xen_shinfo_test hyperv_clock hyperv_cpuid hyperv_evmcs
 	hyperv_extended_hypercalls hyperv_features hyperv_ipi hyperv_svm_test hyperv_tlb_flush' ;;
 arm64)	theirs='vgic_irq vgic_lpi_stress' ;;
+*)	theirs= ;;
 esac
 for t in $theirs; do stock_tests="$stock_tests $selftests_arch/$t"; done
 

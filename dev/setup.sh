@@ -18,6 +18,7 @@ else
 	x86)	packages="$packages qemu-system-x86 busybox-static
 bochs bochs-term bochsbios vgabios grub-common grub-pc-bin xorriso mtools" ;;
 	arm64)	packages="$packages qemu-system-arm gcc-aarch64-linux-gnu libc6-dev-arm64-cross" ;;
+	riscv64) packages="$packages qemu-system-misc opensbi gcc-riscv64-linux-gnu libc6-dev-riscv64-cross" ;;
 	esac
 fi
 

@@ -318,7 +318,7 @@ if [ "$what" = clean ]; then
 	check_clean "$top/build/linux"	# of before there were bases
 	for base in $bases; do
 		check_clean "$top/build/$base/linux"
-		check_clean "$top/build/$base/arm64/linux"
+		for arch in $other_arches; do check_clean "$top/build/$base/$arch/linux"; done
 	done
 	say "removing build/"
 	rm -rf "$top/build"

@@ -15,7 +15,8 @@
  *           in hard irq: no sleeping.
  *
  * Locks:    kvm_gsi_mask.lock guards what masked gsis have noted.  Nothing is taken
- *           under it; interrupts are off, as it is taken in irqfd_wakeup().
+ *           under it; interrupts are off, as it is taken in irqfd_wakeup(); and it
+ *           is a raw one, as arm64 takes it within an SPI's irq_lock.
  *           No lock of ours is held while an interrupt is raised: the IOAPIC
  *           signals resamplefds under its own lock, and those may be irqfds of
  *           masked gsis.
@@ -84,11 +85,12 @@ static bool gsi_note(struct kvm_gsi_mask *mask, struct kvm_gsi *gsi,
 	unsigned long flags;
 	bool masked;
 
-	spin_lock_irqsave(&mask->lock, flags);
+	raw_spin_lock_irqsave(&mask->lock, flags);
 	masked = gsi_is_masked(gsi);
 	if (masked)
-		gsi_note_event(gsi, BIT(irq_source_id), event);
-	spin_unlock_irqrestore(&mask->lock, flags);
+		gsi_note_event(gsi, kvm_arch_gsi_source(irq_source_id),
+			       event);
+	raw_spin_unlock_irqrestore(&mask->lock, flags);
 
 	return masked;
 }

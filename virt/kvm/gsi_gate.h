@@ -18,7 +18,7 @@
  * @gsis: by number; all zeroes but for @busy while they are not masked
  */
 struct kvm_gsi_mask {
-	spinlock_t lock;
+	raw_spinlock_t lock;
 	struct kvm_gsi gsis[KVM_MAX_IRQ_ROUTES];
 };
 

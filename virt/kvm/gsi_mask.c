@@ -68,7 +68,7 @@ static void gsi_settle(struct kvm *kvm, struct kvm_gsi_mask *mask, u32 nr)
 		levels = kvm_arch_hold_pins(routes, n, kvm, nr);
 	}
 
-	scoped_guard(spinlock_irq, &mask->lock) {
+	scoped_guard(raw_spinlock_irq, &mask->lock) {
 		if (n) {
 			gsi_merge(gsi, levels);
 			gsi->known = true;
@@ -132,7 +132,7 @@ static struct kvm_gsi gsi_open(void *arg, unsigned long levels)
 	struct gsi_opening *opening = arg;
 	struct kvm_gsi noted;
 
-	scoped_guard(spinlock_irq, &opening->mask->lock) {
+	scoped_guard(raw_spinlock_irqsave, &opening->mask->lock) {
 		gsi_merge(opening->gsi, levels);
 		noted = *opening->gsi;
 		gsi_forget(opening->gsi);
@@ -194,7 +194,7 @@ static struct kvm_gsi_mask *gsi_mask_get(struct kvm *kvm)
 	if (!mask)
 		return NULL;
 
-	spin_lock_init(&mask->lock);
+	raw_spin_lock_init(&mask->lock);
 	rcu_assign_pointer(kvm->gsi_mask, mask);
 	synchronize_srcu_expedited(&kvm->irq_srcu);
 
@@ -210,7 +210,11 @@ static int gsis_check(struct kvm *kvm, u32 first, u32 count, u32 flags,
 	    count > KVM_MAX_IRQ_ROUTES - first)
 		return -EINVAL;
 
-	return kvm_arch_irqchip_in_kernel(kvm) ? 0 : -ENXIO;
+	if (!kvm_arch_irqchip_in_kernel(kvm))
+		return -ENXIO;
+
+	/* As for KVM_IRQFD: it may lack its pins yet. */
+	return kvm_arch_intc_initialized(kvm) ? 0 : -EAGAIN;
 }
 
 /* A VM that has never masked has nothing to unmask. */
@@ -265,7 +269,7 @@ static struct kvm_gsi gsi_noted(struct kvm *kvm, struct kvm_gsi_mask *mask, u32 
 	unsigned long levels = kvm_arch_pin_levels(routes, n, kvm);
 	struct kvm_gsi noted;
 
-	scoped_guard(spinlock_irq, &mask->lock)
+	scoped_guard(raw_spinlock_irq, &mask->lock)
 		noted = mask->gsis[nr];
 	gsi_merge(&noted, levels);
 
@@ -316,7 +320,7 @@ static void gsis_get(struct kvm *kvm, u32 first, u32 count,
 
 static void gsi_add_edge(struct kvm_gsi_mask *mask, struct kvm_gsi *gsi)
 {
-	scoped_guard(spinlock_irq, &mask->lock) {
+	scoped_guard(raw_spinlock_irq, &mask->lock) {
 		gsi->latch = true;
 		gsi->raised = true;
 	}
@@ -327,7 +331,7 @@ static bool gsi_forget_edges(struct kvm_gsi_mask *mask, struct kvm_gsi *gsi)
 {
 	bool edge;
 
-	scoped_guard(spinlock_irq, &mask->lock) {
+	scoped_guard(raw_spinlock_irq, &mask->lock) {
 		edge = gsi->latch || gsi->rose;
 		gsi->latch = false;
 		gsi->raised = false;

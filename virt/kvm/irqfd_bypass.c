@@ -46,6 +46,15 @@ void __weak kvm_arch_update_irqfd_routing(struct kvm_kernel_irqfd *irqfd,
 {
 }
 
+/*
+ * Likewise, for one that has to sleep.  kvm->irqfds.bypass_lock is held, and keeps the
+ * irqfd and its producer if the architecture takes it to add and to delete one.
+ */
+void __weak kvm_arch_repost_irqfd(struct kvm_kernel_irqfd *irqfd,
+				  struct kvm_kernel_irq_routing_entry *old)
+{
+}
+
 /* What hardware can post is one MSI, not masked; all zeroes is anything else. */
 static void irqfd_msi_route(struct kvm_kernel_irqfd *irqfd,
 			    struct kvm_kernel_irq_routing_entry *msi)
@@ -138,19 +147,24 @@ void kvm_irqfd_stop_bypass(struct kvm_kernel_irqfd *irqfd)
 	irq_bypass_unregister_consumer(&irqfd->consumer);
 }
 
-static void irqfd_update_bypass(struct kvm_kernel_irqfd *irqfd)
+/* True: there is a producer that has to hear of the route that was. */
+static bool irqfd_update_bypass(struct kvm_kernel_irqfd *irqfd,
+				struct kvm_kernel_irq_routing_entry *old)
 {
-	struct kvm_kernel_irq_routing_entry old = irqfd->irq_entry;
-
 	lockdep_assert_held(&irqfd->kvm->irqfds.lock);
 
+	*old = irqfd->irq_entry;
 	irqfd_msi_route(irqfd, &irqfd->irq_entry);
 	/*
 	 * What is not posted, and is not to be, needs nothing; it may be masked often.
 	 * No producer yet: the architecture will read the new route itself.
 	 */
-	if ((old.type || irqfd->irq_entry.type) && irqfd->producer)
-		kvm_arch_update_irqfd_routing(irqfd, &old, &irqfd->irq_entry);
+	if (!(old->type || irqfd->irq_entry.type) || !irqfd->producer)
+		return false;
+
+	kvm_arch_update_irqfd_routing(irqfd, old, &irqfd->irq_entry);
+
+	return true;
 }
 
 /*
@@ -180,16 +194,20 @@ static struct kvm_kernel_irqfd *irqfd_next_in_round(struct kvm *kvm)
  */
 static void irqfds_update_bypass(struct kvm *kvm, u32 first, u32 count)
 {
+	struct kvm_kernel_irq_routing_entry old;
 	struct kvm_kernel_irqfd *irqfd;
+	bool told;
 
 	guard(mutex)(&kvm->irqfds.bypass_lock);
 
 	spin_lock_irq(&kvm->irqfds.lock);
 	kvm->irqfds.bypass_round++;
 	while ((irqfd = irqfd_next_in_round(kvm))) {
-		if (irqfd->gsi - first < count)
-			irqfd_update_bypass(irqfd);
+		told = irqfd->gsi - first < count &&
+		       irqfd_update_bypass(irqfd, &old);
 		spin_unlock_irq(&kvm->irqfds.lock);
+		if (told)
+			kvm_arch_repost_irqfd(irqfd, &old);
 		cond_resched();
 		spin_lock_irq(&kvm->irqfds.lock);
 	}

@@ -7,25 +7,6 @@
  */
 #include "gsi_mask.h"
 
-FACT(edge_pin, "MASK-9 edges of a masked edge triggered pin are one pulse at unmask")
-{
-	int fd;
-
-	boot_with_pin(EDGE);
-	fd = new_irqfd(PIN_GSI);
-	mask(PIN_GSI);
-	eventfd_signal(fd);
-	eventfd_signal(fd);
-	pulse_line(PIN_GSI);
-	TEST_ASSERT(is_pending(PIN_GSI) && !take(VECTOR), "Not kept");
-	unmask(PIN_GSI);
-	TEST_ASSERT_EQ(take(VECTOR), 1);
-	TEST_ASSERT(!pin_is_high(PIN_GSI), "The pulse has not come to an end");
-	eventfd_signal(fd);
-	wait_for_pulse(PIN_GSI, VECTOR);
-	TEST_ASSERT_EQ(take(VECTOR), 1);
-}
-
 FACT(level_pin, "MASK-8 MASK-9 the pins of a masked gsi are low until it is unmasked")
 {
 	boot_with_pin(LEVEL | MASKED);
@@ -97,24 +78,6 @@ FACT(level_goes, "MASK-9 MASK-11 a level that goes while masked is not pending, 
 	TEST_ASSERT(!pin_is_high(PIN_GSI) && !take(VECTOR), "It interrupts");
 }
 
-FACT(trigger_mode, "MASK-9 MASK-11 an edge is kept or dropped by the trigger mode at unmask")
-{
-	boot_with_pin(EDGE);
-	mask(PIN_GSI);
-	pulse_line(PIN_GSI);
-	program_pin(PIN_GSI, VECTOR, LEVEL);
-	TEST_ASSERT(!is_pending(PIN_GSI), "An edge is pending on a level triggered pin");
-	unmask(PIN_GSI);
-	TEST_ASSERT_EQ(take(VECTOR), 0);
-
-	mask(PIN_GSI);
-	pulse_line(PIN_GSI);
-	program_pin(PIN_GSI, VECTOR, EDGE);
-	TEST_ASSERT(is_pending(PIN_GSI), "The edge is not pending");
-	unmask(PIN_GSI);
-	TEST_ASSERT_EQ(take(VECTOR), 1);
-}
-
 FACT(high_edge, "MASK-9 a level that an edge triggered pin finds at unmask is one edge, not two")
 {
 	boot_with_pin(EDGE);
@@ -130,20 +93,6 @@ FACT(high_edge, "MASK-9 a level that an edge triggered pin finds at unmask is on
 	kvm_irq_line(vm, PIN_GSI, 0);
 	kvm_irq_line(vm, PIN_GSI, 1);
 	TEST_ASSERT_EQ(take(VECTOR), 1);
-}
-
-FACT(route_to_pin, "MASK-10 what came for an MSI is a pulse of the pin that the gsi has at unmask")
-{
-	int fd;
-
-	boot_with_pin(EDGE);
-	set_route(MSI_ROUTE(MSI_GSI, OTHER_VECTOR));
-	fd = new_irqfd(MSI_GSI);
-	mask(MSI_GSI);
-	eventfd_signal(fd);
-	set_route(PIN_ROUTE(MSI_GSI, KVM_IRQCHIP_IOAPIC, PIN_GSI));
-	unmask(MSI_GSI);
-	TEST_ASSERT(take(VECTOR) == 1 && !irqs_taken(OTHER_VECTOR), "Not by the new route");
 }
 
 FACT(level_to_msi, "MASK-10 MASK-11 a line that is up already and raised again is an MSI then")
@@ -266,37 +215,6 @@ FACT(masked_again, "MASK-8 to mask a gsi again lowers nothing that another has r
 	kvm_irq_line(vm, MSI_GSI, 1);
 	mask(PIN_GSI);
 	TEST_ASSERT(pin_is_high(PIN_GSI), "The other's level is gone");
-}
-
-FACT(resample, "MASK-12 a resampled line is acknowledged, and raised again, across a mask")
-{
-	int fd = eventfd_new(), resamplefd = eventfd_new();
-
-	boot_with_pin(LEVEL);
-	irqfd_assign_resample(vm, PIN_GSI, fd, resamplefd);
-	eventfd_signal(fd);
-	wait_until(in_irr(vcpu, VECTOR));
-	mask(PIN_GSI);
-	TEST_ASSERT(!pin_is_high(PIN_GSI) && is_pending(PIN_GSI), "The line is not kept");
-	TEST_ASSERT_EQ(take(VECTOR), 1);
-	TEST_ASSERT_EQ(eventfd_take(resamplefd), 1);
-	TEST_ASSERT(!is_pending(PIN_GSI), "The EOI has not lowered the line");
-
-	eventfd_signal(fd);
-	TEST_ASSERT(is_pending(PIN_GSI) && !take(VECTOR), "Not kept");
-	TEST_ASSERT_EQ(eventfd_take(resamplefd), 0);
-	unmask(PIN_GSI);
-	TEST_ASSERT_EQ(take(VECTOR), 1);
-	TEST_ASSERT_EQ(eventfd_take(resamplefd), 1);
-	TEST_ASSERT_EQ(take(VECTOR), 0);
-
-	/* The irqfd goes, and its level with it. */
-	mask(PIN_GSI);
-	eventfd_signal(fd);
-	irqfd_deassign(vm, PIN_GSI, fd);
-	TEST_ASSERT(!is_pending(PIN_GSI), "A level without an irqfd");
-	unmask(PIN_GSI);
-	TEST_ASSERT_EQ(take(VECTOR), 0);
 }
 
 FACT(two_sources, "MASK-8 each source of a line keeps its own level")

@@ -9,9 +9,34 @@
 
 #include "gsi_mask.h"
 
+#ifdef __x86_64__
 /* To all APICs, which no signal injects in place. */
 #define BROADCAST	0xff000u
 
+static void route_deferred(void)
+{
+	struct kvm_irq_routing_entry entry = MSI_ROUTE(MSI_GSI, VECTOR);
+
+	entry.u.msi.address_lo |= BROADCAST;
+	set_route(entry);
+}
+
+static void defer_next(void)
+{
+}
+#elif defined(__aarch64__)
+static void route_deferred(void)
+{
+	set_route(MSI_ROUTE(MSI_GSI, VECTOR));
+}
+
+static void defer_next(void)
+{
+	forget_translations();
+}
+#endif
+
+#ifndef __riscv
 static bool mask_now(int gsi)
 {
 	mask(gsi);
@@ -20,15 +45,14 @@ static bool mask_now(int gsi)
 
 FACT(deferred, "MASK-7 an interrupt on its way to a work item comes, or is pending")
 {
-	struct kvm_irq_routing_entry entry = MSI_ROUTE(MSI_GSI, VECTOR);
 	int fd, i, came = 0, kept = 0;
 	bool in;
 
 	boot();
-	entry.u.msi.address_lo |= BROADCAST;
-	set_route(entry);
+	route_deferred();
 	fd = new_irqfd(MSI_GSI);
 	for (i = 0; i < 200; i++) {
+		defer_next();
 		/* At times before the work can run. */
 		if (i % 2) {
 			signal_does(fd, mask_now, MSI_GSI);
@@ -50,6 +74,7 @@ FACT(deferred, "MASK-7 an interrupt on its way to a work item comes, or is pendi
 	printf("of %d interrupts %d came before the mask\n", i, came);
 	TEST_ASSERT(came && kept, "There was no race");
 }
+#endif
 
 /*
  * Races.
@@ -84,8 +109,7 @@ static void start_race(struct race *race)
 
 static void boot_race(struct race *race)
 {
-	vm = vm_create_with_one_vcpu(&vcpu, guest_main);
-	enable_apic(vcpu, 1);
+	boot();
 	set_route(MSI_ROUTE(MSI_GSI, VECTOR));
 	start_race(race);
 }
@@ -115,6 +139,7 @@ FACT(race_mask, "MASK-7 a signal amid masking interrupts, or else is pending")
 	TEST_ASSERT(came && came < rounds, "There was no race");
 }
 
+#ifdef __x86_64__
 /* A walk over all vCPUs takes its time, and masking comes in the midst of it. */
 #define MANY_VCPUS	64
 
@@ -158,6 +183,7 @@ FACT(race_broadcast, "MASK-7 an interrupt to many vCPUs amid masking comes to al
 	printf("of %d signals %d came before the mask\n", rounds, came);
 	TEST_ASSERT(came < rounds, "There was no race");
 }
+#endif
 
 FACT(race_unmask, "MASK-9 a signal amid unmasking interrupts, and is not pending")
 {
@@ -234,21 +260,52 @@ FACT(storm_pin, "MASK-7 MASK-9 in a storm of masks each signal of a pin is one i
 	storm(new_irqfd(PIN_GSI), PIN_GSI, PIN_GSI);
 }
 
+#ifdef __x86_64__
+static void start_level(void)
+{
+}
+
+static void set_level(int level)
+{
+	kvm_irq_line(vm, PIN_GSI, level);
+}
+#else
+static int level_fd, level_resamplefd;
+
+static void start_level(void)
+{
+	level_fd = eventfd_new();
+	level_resamplefd = eventfd_new();
+	irqfd_assign_resample(vm, PIN_GSI, level_fd, level_resamplefd);
+}
+
+static void set_level(int level)
+{
+	if (level) {
+		eventfd_signal(level_fd);
+	} else {
+		irqfd_deassign(vm, PIN_GSI, level_fd);
+		irqfd_assign_resample(vm, PIN_GSI, level_fd, level_resamplefd);
+	}
+}
+#endif
+
 FACT(storm_level, "MASK-8 MASK-9 after a storm of masks a line is as its source left it")
 {
 	pthread_t thread;
 	int i;
 
 	boot_with_pin(LEVEL | MASKED);
+	start_level();
 	for (i = 0; i < NR_ROUNDS / 10; i++) {
 		WRITE_ONCE(stop_signalling, false);
 		thread = spawn(keep_masking, (void *)PIN_GSI);
 		wait_until(READ_ONCE(masks) > i);
-		kvm_irq_line(vm, PIN_GSI, 1);
+		set_level(1);
 		dither();
-		kvm_irq_line(vm, PIN_GSI, 0);
+		set_level(0);
 		dither();
-		kvm_irq_line(vm, PIN_GSI, i % 2);
+		set_level(i % 2);
 		WRITE_ONCE(stop_signalling, true);
 		join(thread);
 		TEST_ASSERT(pin_is_high(PIN_GSI) == i % 2, "In round %d it is not", i);
@@ -273,12 +330,12 @@ FACT(storm_all, "MASK-7 routes, irqfds, lines, masks and the guest, all at once,
 	for (i = 0; i < NR_ROUNDS / 10; i++) {
 		struct kvm_irq_routing_entry entries[] = {
 			MSI_ROUTE(i % 2 ? PIN_GSI : MSI_GSI, VECTOR),
-			PIN_ROUTE(i % 2 ? MSI_GSI : PIN_GSI, KVM_IRQCHIP_IOAPIC, PIN_GSI),
+			PIN_ROUTE(i % 2 ? MSI_GSI : PIN_GSI, PIN_CHIP, PIN_GSI),
 		};
 
 		irqfd_assign(vm, MSI_GSI, fds[1]);
 		set_routing(entries, 2);
-		kvm_irq_line(vm, PIN_GSI, i & 1);
+		set_line(PIN_GSI, i & 1);
 		take_irqs();
 		get_state(0, NR_GSIS, bits, NULL);
 		memset(bits, 0, sizeof(bits));
@@ -301,6 +358,7 @@ FACT(vm_goes, "MASK-5 a VM may go while gsis are masked and interrupts pending")
 		fd = boot_with_msi();
 		mask_range(0, NR_GSIS);
 		eventfd_signal(fd);
+		close_chips(vm);
 		kvm_vm_free(vm);
 		eventfd_signal(fd);
 		TEST_ASSERT_EQ(eventfd_take(fd), 1);

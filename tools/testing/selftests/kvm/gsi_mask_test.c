@@ -144,6 +144,21 @@ FACT(no_irqchip, "MASK-3 without an in-kernel irqchip it is ENXIO")
 	mask(30);
 }
 
+#ifdef __aarch64__
+FACT(no_vgic_yet, "MASK-3 before the vgic is initialised it is EAGAIN")
+{
+	u64 bits = 0;
+
+	vm = vm_create_barebones();
+	kvm_create_device(vm, KVM_DEV_TYPE_ARM_VGIC_V3);
+	TEST_ASSERT_ERRNO(____mask(30, 1, 0, 0), EAGAIN);
+	TEST_ASSERT_ERRNO(____unmask(30, 1, 0, 0), EAGAIN);
+	TEST_ASSERT_ERRNO(__pending_irqs(30, 1, KVM_PENDING_IRQS_GET, &bits, &bits), EAGAIN);
+	TEST_ASSERT_ERRNO(__pending_irqs(30, 1, KVM_PENDING_IRQS_SET, &bits, &bits), EAGAIN);
+	TEST_ASSERT_ERRNO(____mask(30, 0, 0, 0), EINVAL);
+}
+#endif
+
 FACT(ranges, "MASK-4 a range is masked and unmasked as one, and told bit by bit, in units of 64")
 {
 	u64 masked[WORDS + 1];
@@ -214,7 +229,7 @@ FACT(nothing_arrived, "MASK-9 unmasking raises nothing if nothing has come")
 	TEST_ASSERT_EQ(take(VECTOR), 1);
 }
 
-FACT(accepted, "MASK-6 what the APIC has accepted before stays, and comes once")
+FACT(accepted, "MASK-6 what the APIC or the vgic has accepted before stays, and comes once")
 {
 	int fd = boot_with_msi();
 
@@ -321,6 +336,7 @@ FACT(presignalled, "MASK-5 IRQFD-19 a count that assign finds is pending if mask
 	TEST_ASSERT_EQ(take(VECTOR), 1);
 }
 
+#ifdef __x86_64__
 FACT(irq_line, "MASK-5 KVM_IRQ_LINE on a masked gsi is answered with 0, and pending by its edge")
 {
 	struct kvm_irq_level line = { .irq = MSI_GSI, .level = 1 };
@@ -344,10 +360,17 @@ FACT(irq_line, "MASK-5 KVM_IRQ_LINE on a masked gsi is answered with 0, and pend
 	unmask(MSI_GSI);
 	TEST_ASSERT_EQ(take(VECTOR), 1);
 }
+#endif
 
 FACT(signal_msi, "MASK-5 KVM_SIGNAL_MSI has no gsi, and interrupts whatever is masked")
 {
-	struct kvm_msi msi = { .address_lo = APIC_DEFAULT_GPA, .data = VECTOR };
+	struct kvm_irq_routing_entry route = MSI_ROUTE(MSI_GSI, VECTOR);
+	struct kvm_msi msi = {
+		.address_lo = route.u.msi.address_lo,
+		.data = route.u.msi.data,
+		.devid = route.u.msi.devid,
+		.flags = route.flags,
+	};
 
 	boot_with_msi();
 	mask_range(0, NR_GSIS);
@@ -355,6 +378,7 @@ FACT(signal_msi, "MASK-5 KVM_SIGNAL_MSI has no gsi, and interrupts whatever is m
 	TEST_ASSERT_EQ(take(VECTOR), 1);
 }
 
+#ifdef __x86_64__
 FACT(split, "MASK-5 with a split irqchip an MSI is masked as well")
 {
 	int fd;
@@ -371,6 +395,7 @@ FACT(split, "MASK-5 with a split irqchip an MSI is masked as well")
 	unmask_range(0, NR_GSIS);
 	TEST_ASSERT(in_irr(vcpu, VECTOR), "The interrupt is lost");
 }
+#endif
 
 /*
  * Save and restore.

@@ -35,14 +35,20 @@ BUS_SMOKE_FACT(exact_size, "IOEV-14 IOEV-15 a write of the exact size rings, any
 	}
 }
 
+static void must_exit_beside(struct guest_access a)
+{
+	if (guest_can_write(a))
+		must_exit(a);
+}
+
 BUS_FACT(neighbours, "IOEV-15 a write that starts beside the doorbell comes out")
 {
 	int fd = assign(bus, 8, 4);
 
 	must_exit(bus_write(bus, 4, 4, 1));
-	must_exit(bus_write(bus, 7, 4, 2));
+	must_exit_beside(bus_write(bus, 7, 4, 2));
 	must_exit(bus_write(bus, 7, 1, 3));
-	must_exit(bus_write(bus, 9, 4, 4));
+	must_exit_beside(bus_write(bus, 9, 4, 4));
 	must_exit(bus_write(bus, 10, 2, 5));
 	must_exit(bus_write(bus, 12, 4, 6));
 	must_be_silent(fd);
@@ -182,7 +188,7 @@ BUS_FACT(any_length_neighbours, "IOEV-17 with length 0 only the exact start ring
 
 	for (i = 0; i < 3; i++) {
 		must_exit(bus_write(bus, 7, 1, 1));
-		must_exit(bus_write(bus, 7, 2, 2));
+		must_exit_beside(bus_write(bus, 7, 2, 2));
 		must_exit(bus_write(bus, 9, 1, 3));
 		must_be_silent(fd);
 		must_ring(fd, bus_write(bus, 8, 1, 4));
@@ -304,6 +310,24 @@ FACT(semaphore, "IOEV-18 with EFD_SEMAPHORE N writes are N reads of 1")
 /*
  * How a write is cut into accesses.
  */
+#ifdef __riscv
+/* The guest stays at the instruction. */
+FACT(unaligned, "IOEV-24 an unaligned store never rings, and KVM_RUN fails")
+{
+	struct guest_call call = { .fn = guest_store, .a = MMIO_GPA + 4, .b = 8 };
+	int fd, any;
+
+	boot_doorbell_guest();
+	fd = assign(&mmio, 4, 8);
+	any = assign(&mmio, 1, 0);
+	must_ring(any, STORE(MMIO_GPA + 1, 1, 0));
+	write_guest_global(vm, guest_call, call);
+	TEST_ASSERT_ERRNO(_vcpu_run(vcpu), EIO);
+	TEST_ASSERT_ERRNO(_vcpu_run(vcpu), EIO);
+	must_be_silent(fd);
+	must_be_silent(any);
+}
+#else
 FACT(unaligned, "IOEV-19 an unaligned store within a page is one access")
 {
 	int fd;
@@ -314,6 +338,7 @@ FACT(unaligned, "IOEV-19 an unaligned store within a page is one access")
 	must_exit(STORE(MMIO_GPA + 4, 8, 0x1122334455667788ull));
 	must_be_silent(fd);
 }
+#endif
 
 #ifdef __x86_64__
 #define MMIO_PAGE1	(MMIO_GPA + PAGE_SIZE)

@@ -104,7 +104,7 @@ FACT(order, "ROUTE-1 errors come in order: header, irqchip, count, flags, entrie
 {
 	vm = vm_create_barebones();
 	TEST_ASSERT_ERRNO(ioctl(vm->fd, KVM_SET_GSI_ROUTING, NULL), EFAULT);
-	if (ON_X86) {
+	if (ON_X86 || ON_RISCV) {
 		TEST_ASSERT_ERRNO(set_header(0, 0), EINVAL);
 		TEST_ASSERT_ERRNO(set_header(1, 0), EINVAL);
 	}
@@ -205,7 +205,7 @@ FACT(bad_pin, "ROUTE-4 there are 8 pins on each PIC and 24 on the IOAPIC, others
 		must_be_refused(bad[i].why, bad[i].entry, fd);
 	set_routing(last_pins, ARRAY_SIZE(last_pins));
 }
-#else
+#elif defined(__aarch64__)
 /* Deassign waits for what a signal has queued. */
 FACT(bad_pin, "ROUTE-4 pins up to 987 are accepted, SPI or not, and those beyond get EINVAL")
 {
@@ -239,6 +239,42 @@ FACT(bad_pin, "ROUTE-4 pins up to 987 are accepted, SPI or not, and those beyond
 		TEST_ASSERT_EQ(in_irr(vcpu, VECTOR), i == 40);
 		take_irqs();
 		TEST_ASSERT(irr_is_empty(vcpu), "GSI %d leads to more than its SPI", i);
+	}
+}
+#else
+FACT(bad_pin, "ROUTE-4 pins up to 1023 are accepted, source or not, and those beyond get EINVAL")
+{
+	const struct {
+		const char *why;
+		struct kvm_irq_routing_entry entry;
+	} bad[] = {
+		{ "chip 1", PIN_ROUTE(40, 1, 0) },
+		{ "chip 0xffffffff", PIN_ROUTE(40, -1, 0) },
+		{ "pin 1024", PIN_ROUTE(40, PIN_CHIP, NR_PIN_ROUTES) },
+		{ "pin 0xffffffff", PIN_ROUTE(40, PIN_CHIP, -1) },
+	};
+	const struct kvm_irq_routing_entry pins[] = {
+		PIN_ROUTE(40, PIN_CHIP, NR_SOURCES),
+		PIN_ROUTE(41, PIN_CHIP, NR_SOURCES + 1),
+		PIN_ROUTE(42, PIN_CHIP, NR_PIN_ROUTES - 1),
+		PIN_ROUTE(43, PIN_CHIP, 0),
+	};
+	int fd = boot_with_msi();
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(bad); i++)
+		must_be_refused(bad[i].why, bad[i].entry, fd);
+
+	program_pin(NR_SOURCES, VECTOR, EDGE);
+	set_routing(pins, ARRAY_SIZE(pins));
+	for (i = 40; i <= 43; i++) {
+		fd = new_irqfd(i);
+		eventfd_signal(fd);
+		TEST_ASSERT_EQ(eventfd_take(fd), 0);
+		irqfd_deassign(vm, i, fd);
+		TEST_ASSERT_EQ(in_irr(vcpu, VECTOR), i == 40);
+		take_irqs();
+		TEST_ASSERT(irr_is_empty(vcpu), "GSI %d leads to more than its source", i);
 	}
 }
 #endif
@@ -375,7 +411,7 @@ FACT(x2apic_ids, "ROUTE-4 with 32-bit APIC ids the low byte of address_hi must b
 	eventfd_signal(fd);
 	TEST_ASSERT(!in_irr(vcpu, OTHER_VECTOR + 1), "address_hi is not looked at");
 }
-#else
+#elif defined(__aarch64__)
 /* Unless it is cached: then KVM does not look at the flag. */
 FACT(no_devid, "ROUTE-4 an MSI without KVM_MSI_VALID_DEVID is accepted, and has no translation")
 {
@@ -395,6 +431,17 @@ FACT(no_devid, "ROUTE-4 an MSI without KVM_MSI_VALID_DEVID is accepted, and has 
 	set_route(MSI_ROUTE(MSI_GSI, VECTOR));
 	eventfd_signal(fd);
 	wait_until(in_irr(vcpu, VECTOR));
+}
+#else
+FACT(devid, "ROUTE-4 an MSI with KVM_MSI_VALID_DEVID is accepted, and no other")
+{
+	struct kvm_irq_routing_entry entry = MSI_ROUTE(MSI_GSI, VECTOR);
+
+	boot();
+	entry.flags = KVM_MSI_VALID_DEVID;
+	entry.u.msi.devid = -1;
+	set_route(entry);
+	must_inject(new_irqfd(MSI_GSI), VECTOR);
 }
 #endif
 
@@ -464,7 +511,7 @@ SMOKE_FACT(by_default, "ROUTE-3 by default gsi n is pin n of the IOAPIC and, bel
 		must_reach(gsi, BIT(gsi), 0, 0);
 	must_reach(NR_PINS, 0, 0, 0);
 }
-#else
+#elif defined(__aarch64__)
 static int nr_pending_spis(void)
 {
 	int intid, nr = 0;
@@ -495,6 +542,27 @@ SMOKE_FACT(by_default, "ROUTE-8 initialising the vGIC connects gsi n to SPI n, w
 	eventfd_signal(fd);
 	irqfd_deassign(vm, NR_SPIS, fd);
 	TEST_ASSERT_EQ(nr_pending_spis(), NR_SPIS);
+}
+#else
+/* As none is taken, they add up.  There is no source 0. */
+SMOKE_FACT(by_default, "ROUTE-8 an AIA connects gsi n to source n at its start, whatever was there")
+{
+	int gsi, fd;
+
+	vm = vm_create_barebones();
+	vcpu = __vm_vcpu_add(vm, 0);
+	fd = kvm_create_device(vm, KVM_DEV_TYPE_RISCV_AIA);
+	set_route(PIN_ROUTE(1, PIN_CHIP, 2));
+	init_aia(fd, 1);
+	keep_irqchip(fd, true);
+	for (gsi = 1; gsi <= NR_SOURCES; gsi++)
+		connect_pin(gsi, gsi, EDGE);
+	for (gsi = 0; gsi <= NR_SOURCES + 1; gsi++) {
+		fd = new_irqfd(gsi);
+		eventfd_signal(fd);
+		irqfd_deassign(vm, gsi, fd);
+		TEST_ASSERT_EQ(pending_word(vcpu, 0), GENMASK(min(gsi, NR_SOURCES), 0) & ~1ull);
+	}
 }
 #endif
 
@@ -564,6 +632,7 @@ FACT(split, "ROUTE-3 IRQFD-40 a split irqchip starts without routes, and takes n
 }
 #endif
 
+#ifdef NO_IRQCHIP
 FACT(too_early, "ROUTE-9 IRQFD-19 what was signalled before the irqchip came is injected at assign")
 {
 	int fd = eventfd_new();
@@ -580,6 +649,7 @@ FACT(too_early, "ROUTE-9 IRQFD-19 what was signalled before the irqchip came is 
 	wait_until(in_irr(vcpu, VECTOR));
 	TEST_ASSERT_EQ(eventfd_take(fd), 5);
 }
+#endif
 
 FACT(coalesced_caps, "CAP-6 coalesced MMIO says where its ring is, coalesced PIO that there is one")
 {
@@ -600,6 +670,7 @@ FACT(shared_pin, "ROUTE-7 of two gsis on one pin both inject, and one hears of t
 	int fds[2], resamplefds[2], i;
 	u64 acks[2];
 
+	require_eois();
 	boot();
 	set_routing(entries, ARRAY_SIZE(entries));
 	program_pin(PIN_GSI, VECTOR, ACKED);
@@ -756,7 +827,7 @@ FACT(pulse_flips, "ROUTE-2 a pulse amid the change of its route leaves no pin hi
 	join(thread);
 	kvm_differs(!stuck, "%d pins were left high", stuck);
 }
-#else
+#elif defined(__aarch64__)
 /* Deassign waits for what a signal has queued. */
 static bool msi_arrives(int fd)
 {
@@ -797,6 +868,21 @@ FACT(its_page, "OVL-8 an ioeventfd on the page of the ITS does not hide it from 
 		ioeventfd_deassign(vm, doorbell, addr, doorbells[i].len, 0);
 	}
 	TEST_ASSERT(msi_arrives(fd), "An MSI does not arrive without an ioeventfd");
+}
+#else
+/* MSIs go to a vCPU by its address, and not by the bus. */
+FACT(imsic_page, "OVL-8 an ioeventfd on the page of an IMSIC does not hide it from MSIs")
+{
+	int fd = boot_with_msi();
+	int doorbell = eventfd_new();
+	u32 len;
+
+	for (len = 0; len <= 4; len += 4) {
+		ioeventfd_assign(vm, doorbell, IMSIC_ADDR(0), len, 0);
+		must_inject(fd, VECTOR);
+		TEST_ASSERT_EQ(eventfd_take(doorbell), 0);
+		ioeventfd_deassign(vm, doorbell, IMSIC_ADDR(0), len, 0);
+	}
 }
 #endif
 

@@ -59,12 +59,14 @@ FACT(caps, "CAP-1 CAP-3 CAP-4 CAP-5 the answers do not depend on an irqchip")
 		if (i)
 			create_irqchip(vm);
 		TEST_ASSERT_EQ(vm_check_cap(vm, KVM_CAP_IRQFD), 1);
-		TEST_ASSERT_EQ(vm_check_cap(vm, KVM_CAP_IRQFD_RESAMPLE), kvm_has_pins());
+		TEST_ASSERT_EQ(vm_check_cap(vm, KVM_CAP_IRQFD_RESAMPLE),
+			       kvm_has_pins() && !ON_RISCV);
 		TEST_ASSERT_EQ(vm_check_cap(vm, KVM_CAP_IRQ_ROUTING), 4096);
 		TEST_ASSERT_EQ(vm_check_cap(vm, KVM_CAP_ASSIGN_DEV_IRQ), 0);
 	}
 }
 
+#ifndef __riscv
 FACT(resample_cap, "CAP-3 RESAMPLE is there if KVM_CAP_IRQFD_RESAMPLE says so, or gets EINVAL")
 {
 	int ret;
@@ -75,6 +77,7 @@ FACT(resample_cap, "CAP-3 RESAMPLE is there if KVM_CAP_IRQFD_RESAMPLE says so, o
 	TEST_ASSERT_EQ(!ret, kvm_has_cap(KVM_CAP_IRQFD_RESAMPLE));
 	TEST_ASSERT(!ret || errno == EINVAL, "KVM_IRQFD got errno %d", errno);
 }
+#endif
 
 SMOKE_FACT(bad_pointer, "GEN-1 a bad pointer gets EFAULT, even without an irqchip")
 {
@@ -132,7 +135,7 @@ FACT(no_irqchip, "IRQFD-2 assign without an irqchip gets EINVAL, even for a bad 
 	TEST_ASSERT_ERRNO(__irqfd_ioctl(vm, MSI_GSI, eventfd_new(), 0), EINVAL);
 	TEST_ASSERT_ERRNO(__irqfd_ioctl(vm, MSI_GSI, -1, 0), EINVAL);
 }
-#else
+#elif defined(__aarch64__)
 static void assign_is_too_early(void)
 {
 	TEST_ASSERT_ERRNO(__irqfd_ioctl(vm, PIN_GSI, eventfd_new(), 0), EAGAIN);
@@ -151,6 +154,45 @@ FACT(no_vgic, "IRQFD-4 assign before the vGIC is initialised gets EAGAIN, even f
 	assign_is_too_early();
 	kvm_device_attr_set(fd, KVM_DEV_ARM_VGIC_GRP_CTRL, KVM_DEV_ARM_VGIC_CTRL_INIT, NULL);
 	new_irqfd(PIN_GSI);
+}
+#else
+/* IRQFD-7: nor a route. */
+FACT(no_aia, "IRQFD-4 assign needs no irqchip, and injects once there is one")
+{
+	int msi, pin, fd;
+
+	vm = vm_create_barebones();
+	msi = new_irqfd(MSI_GSI);
+	pin = new_irqfd(PIN_GSI);
+	TEST_ASSERT_ERRNO(__irqfd_ioctl(vm, MSI_GSI, msi, 0), EBUSY);
+	TEST_ASSERT_ERRNO(__irqfd_ioctl(vm, MSI_GSI, -1, 0), EBADF);
+	eventfd_signal(msi);
+	eventfd_signal(pin);
+	TEST_ASSERT_EQ(eventfd_take(msi), 0);
+	TEST_ASSERT_EQ(eventfd_take(pin), 0);
+
+	/* Without a route that is for a work item to find out, which deassign waits for. */
+	irqfd_deassign(vm, PIN_GSI, pin);
+	irqfd_deassign(vm, MSI_GSI, msi);
+	irqfd_assign(vm, PIN_GSI, pin);
+	irqfd_assign(vm, MSI_GSI, msi);
+
+	vcpu = __vm_vcpu_add(vm, 0);
+	fd = kvm_create_device(vm, KVM_DEV_TYPE_RISCV_AIA);
+	set_route(MSI_ROUTE(MSI_GSI, VECTOR));
+	eventfd_signal(msi);
+	TEST_ASSERT_EQ(eventfd_take(msi), 0);
+
+	init_aia(fd, 1);
+	keep_irqchip(fd, true);
+	connect_pin(PIN_GSI, OTHER_VECTOR, EDGE);
+	TEST_ASSERT(irr_is_empty(vcpu), "An early signal was kept");
+	eventfd_signal(pin);
+	TEST_ASSERT(in_irr(vcpu, OTHER_VECTOR), "The pin's signal did not inject");
+	TEST_ASSERT(!in_irr(vcpu, VECTOR), "It took another route");
+	set_route(MSI_ROUTE(MSI_GSI, VECTOR));
+	eventfd_signal(msi);
+	TEST_ASSERT(in_irr(vcpu, VECTOR), "The MSI's signal did not inject");
 }
 #endif
 
@@ -267,6 +309,7 @@ FACT(busy_leaves_no_resampler, "IRQFD-8 EBUSY with RESAMPLE leaves no resampler 
 {
 	int fd, resamplefd = eventfd_new();
 
+	require_eois();
 	boot();
 	program_pin(PIN_GSI, VECTOR, ACKED);
 	fd = new_irqfd(PIN_GSI);

@@ -30,7 +30,7 @@ static void must_inject_from(u32 context, int fd, int vector)
 #ifdef __x86_64__
 CONTEXT_FACT(msi, "IRQFD-13 IRQFD-22 an MSI is in the IRR when a signal returns")
 #else
-CONTEXT_FACT(msi, "IRQFD-13 IRQFD-24 a cached MSI is pending when a signal returns")
+CONTEXT_FACT(msi, "IRQFD-13 IRQFD-24 " SIMPLE_MSI " is pending when a signal returns")
 #endif
 {
 	int fd = boot_with_msi();
@@ -94,7 +94,7 @@ CONTEXT_FACT(pic, "IRQFD-13 IRQFD-20 a signal pulses a pin of the PIC")
 		TEST_ASSERT_EQ(irqs_taken(PIC_VECTOR + SLAVE_GSI), i);
 	}
 }
-#else
+#elif defined(__aarch64__)
 /* To ask the ITS takes a mutex: T-44. */
 CONTEXT_FACT(uncached, "IRQFD-13 IRQFD-24 an MSI whose translation is not cached comes later")
 {
@@ -110,8 +110,10 @@ CONTEXT_FACT(uncached, "IRQFD-13 IRQFD-24 an MSI whose translation is not cached
 		TEST_ASSERT_EQ(irqs_taken(VECTOR), i);
 	}
 }
+#endif
 
-CONTEXT_FACT(spi, "IRQFD-13 IRQFD-24 an edge triggered SPI is pending when a signal returns")
+#ifndef __x86_64__
+CONTEXT_FACT(edge, "IRQFD-13 IRQFD-24 the edge of " A_PIN " is pending when a signal returns")
 {
 	int fd, i;
 
@@ -135,6 +137,7 @@ CONTEXT_FACT(resample, "IRQFD-13 IRQFD-39 a signal raises a line until the EOI")
 	int fd = eventfd_new(), resamplefd = eventfd_new();
 	int i;
 
+	require_eois();
 	boot();
 	program_pin(PIN_GSI, VECTOR, LEVEL);
 	irqfd_assign_resample(vm, PIN_GSI, fd, resamplefd);
@@ -299,6 +302,7 @@ FACT(not_first_resample, "IRQFD-8 with RESAMPLE it leaves no resampler, and a la
 {
 	int fd = eventfd_new(), resamplefd = eventfd_new(), other;
 
+	require_eois();
 	boot();
 	program_pin(PIN_GSI, VECTOR, LEVEL | MASKED);
 	other = doorbell_wait(fd, DOORBELL_WAIT_FIRST);
@@ -329,6 +333,7 @@ FACT(not_first_shared, "IRQFD-37 one that gets EBUSY leaves the line of the othe
 	int fd = eventfd_new(), resamplefd = eventfd_new(), refused = eventfd_new();
 	int refused_resamplefd = eventfd_new();
 
+	require_eois();
 	boot();
 	program_pin(PIN_GSI, VECTOR, LEVEL | MASKED);
 	irqfd_assign_resample(vm, PIN_GSI, fd, resamplefd);
@@ -356,6 +361,7 @@ FACT(resamplefd_used, BY_ARCH("IRQFD-33 resamplefd is signalled though another d
 {
 	int fd = eventfd_new(), resamplefd = eventfd_new(), other, i;
 
+	require_eois();
 	boot();
 	program_pin(PIN_GSI, VECTOR, LEVEL);
 	other = doorbell_wait(resamplefd, DOORBELL_WAIT_FIRST);
@@ -610,7 +616,7 @@ FACT(storm_msi_softirq, BY_ARCH("IRQFD-22 MSIs from softirq storm a guest that r
 }
 
 FACT(storm_ioapic, BY_ARCH("IRQFD-21 signals from hard irq storm a pin of the IOAPIC",
-			   "IRQFD-24 signals from hard irq storm an SPI"))
+			   "IRQFD-24 signals from hard irq storm " A_PIN))
 {
 	boot();
 	program_pin(PIN_GSI, VECTOR, EDGE);
@@ -639,6 +645,7 @@ FACT(storm_resample, "IRQFD-39 signals from hard irq storm a line, resamplefd he
 	int fd = eventfd_new(), resamplefd = eventfd_new();
 	int storm;
 
+	require_eois();
 	boot();
 	program_pin(PIN_GSI, VECTOR, LEVEL);
 	irqfd_assign_resample(vm, PIN_GSI, fd, eventfd_new());
@@ -794,6 +801,7 @@ FACT(storm_resample_last, "IRQFD-37 in a storm the last irqfd takes its line dow
 	pthread_t thread;
 	int storm;
 
+	require_eois();
 	boot();
 	program_pin(PIN_GSI, VECTOR, LEVEL);
 	storm = doorbell_storm(fd, DOORBELL_HARDIRQ);
@@ -872,6 +880,7 @@ static int boot_with_chain(void)
 {
 	int fd = eventfd_new(), resamplefd = eventfd_new();
 
+	require_eois();
 	boot();
 	set_routing(chain_routes, ARRAY_SIZE(chain_routes));
 	program_pin(PIN_GSI, VECTOR, LEVEL);
@@ -919,6 +928,12 @@ FACT(storm_chain, "IRQFD-11 in a storm resamplefd triggers another irqfd")
 		    "%d EOIs triggered the other irqfd %d times", eois, chained);
 }
 
+/* Some architectures' KVM has no part in it. */
+static void require_bypass(int id)
+{
+	TEST_REQUIRE(id >= 0 || errno != EOPNOTSUPP);
+}
+
 /*
  * Interrupts to post.  A machine without posted interrupts has no use for them,
  * and where there are some KVM may find that it cannot post a made-up one.
@@ -927,6 +942,7 @@ static int add_producer(int fd)
 {
 	int id = __doorbell_producer(fd, INT_MAX, 0);
 
+	require_bypass(id);
 	TEST_ASSERT(id >= 0 || errno == EINVAL, "DOORBELL_PRODUCER got errno %i", errno);
 	return id;
 }
@@ -948,6 +964,7 @@ FACT(producer, "IRQFD-13 signals inject while a device offers its interrupt, who
 	int fd = eventfd_new(), id;
 
 	id = __doorbell_producer(fd, INT_MAX, 0);
+	require_bypass(id);
 	TEST_ASSERT(id >= 0, "DOORBELL_PRODUCER got errno %i", errno);
 	TEST_ASSERT_ERRNO(__doorbell_producer(fd, INT_MAX, 0), EBUSY);
 
@@ -997,6 +1014,7 @@ FACT(producer_refuses, "IRQFD-13 signals inject although a device refuses to let
 	int fd = boot_with_msi(), unrouted = new_irqfd(4096);
 	int id = __doorbell_producer(fd, INT_MAX, ENODEV);
 
+	require_bypass(id);
 	TEST_ASSERT(id >= 0 || errno == ENODEV, "DOORBELL_PRODUCER got errno %i", errno);
 	must_inject_from(DOORBELL_HARDIRQ, fd, VECTOR);
 	if (id >= 0)
@@ -1067,6 +1085,7 @@ FACT(storm_killed, "LIFE-3 a process can die in a storm, and the next VM works")
 	pid_t pid;
 
 	TEST_REQUIRE(kvm_has_pins());
+	require_eois();
 	for (i = 0; i < 3; i++) {
 		pid = fork();
 		TEST_ASSERT(pid >= 0, "fork() failed");

@@ -116,8 +116,10 @@ static int lowest_free_id(void)
 /* Near an irqchip. */
 #ifdef __x86_64__
 #define CHIP_GPA	IOAPIC_GPA
-#else
+#elif defined(__aarch64__)
 #define CHIP_GPA	GICD_BASE_GPA
+#else
+#define CHIP_GPA	APLIC_GPA
 #endif
 
 /* T-19 T-23: each way to succeed and to fail, and each way to end. */

@@ -16,7 +16,8 @@
  * take it.  It can hold up who signals, until it is rung or for a second.  A
  * signaller calls eventfd_signal() from the context that a test asks for, above
  * all from hard irq, where userspace cannot get.  A producer offers KVM an
- * interrupt to post in place of the eventfd.  A delay widens the window of a race:
+ * interrupt to post in place of the eventfd, of any number or an MSI of its own, which
+ * the host's interrupt controller can be made to send.  A delay widens the window of a race:
  * what calls the function that it names takes longer.  And there is a page whose
  * faults can be made to wait, as those of userfaultfd and FUSE do.
  *
@@ -53,12 +54,14 @@
 #include <linux/file.h>
 #include <linux/fs.h>
 #include <linux/hrtimer.h>
+#include <linux/interrupt.h>
 #include <linux/irqbypass.h>
 #include <linux/kprobes.h>
 #include <linux/miscdevice.h>
 #include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/mutex.h>
+#include <linux/pci.h>
 #include <linux/poll.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
@@ -72,6 +75,7 @@
 #define MAX_SIGNALLERS	16
 
 static atomic_t nr_signallers;
+static unsigned long device_is_taken;
 
 /**
  * struct doorbell_file - an open file
@@ -125,9 +129,11 @@ struct signaller {
 	struct completion done;
 };
 
+/* With @device, the interrupt is an MSI of that. */
 struct producer {
 	struct object object;
 	struct irq_bypass_producer bypass;
+	struct pci_dev *device;
 	int irq;
 	int error;
 };
@@ -449,9 +455,73 @@ static int producer_register(struct producer *producer)
 }
 #endif /* CONFIG_IRQ_BYPASS_MANAGER */
 
+/* What nobody posts. */
+static irqreturn_t producer_msi(int irq, void *arg)
+{
+	struct producer *producer = arg;
+
+	eventfd_signal(producer->object.eventfd);
+	object_inc(&producer->object, DOORBELL_SIGNALS);
+
+	return IRQ_HANDLED;
+}
+
+static void producer_release_msi(struct producer *producer)
+{
+	if (!producer->device)
+		return;
+
+	free_irq(producer->irq, producer);
+	pci_free_irq_vectors(producer->device);
+	pci_disable_device(producer->device);
+	pci_dev_put(producer->device);
+	clear_bit(0, &device_is_taken);
+}
+
+static int producer_request_msi(struct producer *producer)
+{
+	struct pci_dev *device = pci_get_device(0x1234, 0x11e8, NULL);
+	int r;
+
+	if (!device)
+		return -ENODEV;
+
+	r = device->driver || test_and_set_bit(0, &device_is_taken) ? -EBUSY : 0;
+	if (r)
+		goto put;
+	r = pci_enable_device(device);
+	if (r)
+		goto give_back;
+	r = pci_alloc_irq_vectors(device, 1, 1, PCI_IRQ_MSI);
+	if (r < 0)
+		goto disable;
+
+	producer->irq = pci_irq_vector(device, 0);
+	r = request_irq(producer->irq, producer_msi, 0, DOORBELL_DEVICE, producer);
+	if (r)
+		goto free;
+	producer->device = device;
+
+	return 0;
+
+free:
+	pci_free_irq_vectors(device);
+disable:
+	pci_disable_device(device);
+give_back:
+	clear_bit(0, &device_is_taken);
+put:
+	pci_dev_put(device);
+
+	return r;
+}
+
 static void producer_stop(struct object *object)
 {
-	producer_unregister(container_of(object, struct producer, object));
+	struct producer *producer = container_of(object, struct producer, object);
+
+	producer_unregister(producer);
+	producer_release_msi(producer);
 }
 
 static struct object *producer_create(void __user *argp)
@@ -478,18 +548,31 @@ static struct object *producer_create(void __user *argp)
 	producer->object.stop = producer_stop;
 	producer->irq = args.irq;
 	producer->error = args.error;
+	r = args.irq == DOORBELL_OWN_MSI ? producer_request_msi(producer) : 0;
+	if (r)
+		goto put;
 	r = producer_register(producer);
-	if (r) {
-		eventfd_ctx_put(eventfd);
-		return ERR_PTR(r);
-	}
+	/* An ITS tells of what it has not mapped by a number of its own. */
+	if (r > 0)
+		r = -EIO;
+	if (r)
+		goto release;
 
 	return &no_free_ptr(producer)->object;
+
+release:
+	producer_release_msi(producer);
+put:
+	eventfd_ctx_put(eventfd);
+
+	return ERR_PTR(r);
 }
 
 /*
  * Delays.
  */
+#define TRACER_SIZE	8
+
 static int delay_call(struct kprobe *probe, struct pt_regs *regs)
 {
 	struct delay *delay = container_of(probe, struct delay, probe);
@@ -526,6 +609,12 @@ static struct object *delay_create(void __user *argp)
 	delay->probe.symbol_name = delay->function;
 	delay->probe.pre_handler = delay_call;
 	r = register_kprobe(&delay->probe);
+	/* On riscv it cannot stand where the function tracer does, but behind that. */
+	if (r == -EINVAL && IS_ENABLED(CONFIG_RISCV)) {
+		delay->probe.addr = NULL;
+		delay->probe.offset = TRACER_SIZE;
+		r = register_kprobe(&delay->probe);
+	}
 	if (r)
 		return ERR_PTR(r);
 
@@ -657,6 +746,18 @@ static int object_register(struct doorbell_file *file, unsigned long id, bool on
 	return 0;
 }
 
+static int object_fire(struct doorbell_file *file, unsigned long id)
+{
+	struct producer *producer = producer_of(file, id);
+
+	if (IS_ERR(producer))
+		return PTR_ERR(producer);
+	if (!producer->device)
+		return -EINVAL;
+
+	return irq_set_irqchip_state(producer->irq, IRQCHIP_STATE_PENDING, true);
+}
+
 /* Without a word to irq bypass, and what it was known by may be somebody else's then. */
 static int object_set_token(struct doorbell_file *file, void __user *argp)
 {
@@ -671,6 +772,9 @@ static int object_set_token(struct doorbell_file *file, void __user *argp)
 	producer = producer_of(file, args.id);
 	if (IS_ERR(producer))
 		return PTR_ERR(producer);
+	/* Whose handler signals it. */
+	if (producer->device)
+		return -EBUSY;
 	if (args.fd >= 0)
 		eventfd = eventfd_ctx_fdget(args.fd);
 	if (IS_ERR(eventfd))
@@ -772,6 +876,8 @@ static long doorbell_ioctl(struct file *filep, unsigned int ioctl,
 		return object_register(file, arg, ioctl == DOORBELL_REGISTER);
 	case DOORBELL_TOKEN:
 		return object_set_token(file, argp);
+	case DOORBELL_FIRE:
+		return object_fire(file, arg);
 	case DOORBELL_BLOCK:
 		return page_block(file, arg);
 	case DOORBELL_BLOCKED:

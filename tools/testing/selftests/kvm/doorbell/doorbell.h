@@ -50,6 +50,9 @@ struct doorbell_storm {
 	__u32 usecs;
 };
 
+/* Not any number: the MSI of QEMU's device for education. */
+#define DOORBELL_OWN_MSI	(-1)
+
 /* With @error, not 0, that producer wants no consumer and gives that errno. */
 struct doorbell_producer {
 	__s32 fd;
@@ -76,7 +79,10 @@ struct doorbell_delay {
 #define DOORBELL_MAX_BLOCK	30
 
 enum doorbell_counter {
-	/* A waiter: woken or rung; a storm: sent; a delay: calls. */
+	/*
+	 * A waiter: woken or rung; a storm: sent; a delay: calls; a producer: its own MSI
+	 * has come to the host, which has signalled the eventfd.
+	 */
 	DOORBELL_SIGNALS,
 	/* A waiter: EPOLLHUP; what it took, if it takes. */
 	DOORBELL_HANGUPS,
@@ -129,5 +135,8 @@ struct doorbell_counts {
 #define DOORBELL_REGISTER	_IO(0xDB, 0x8A)
 #define DOORBELL_UNREGISTER	_IO(0xDB, 0x8B)
 #define DOORBELL_TOKEN		_IOW(0xDB, 0x8C, struct doorbell_token)
+
+/* As if the device had sent that producer's own MSI: the argument is its id. */
+#define DOORBELL_FIRE		_IO(0xDB, 0x8D)
 
 #endif /* SELFTEST_KVM_DOORBELL_H */

@@ -140,6 +140,14 @@ static inline void doorbell_unregister(int id)
 	TEST_ASSERT(!ret, "DOORBELL_UNREGISTER got errno %i", errno);
 }
 
+/* Its own MSI, from where a device's comes from. */
+static inline void doorbell_fire(int id)
+{
+	int ret = ioctl(doorbell_fd(), DOORBELL_FIRE, id);
+
+	TEST_ASSERT(!ret, "DOORBELL_FIRE got errno %i", errno);
+}
+
 static inline int __doorbell_token(int id, int eventfd)
 {
 	struct doorbell_token token = { .id = id, .fd = eventfd };

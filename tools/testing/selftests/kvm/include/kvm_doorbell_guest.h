@@ -91,6 +91,12 @@ static inline struct guest_access bus_write(const struct bus *bus, u64 offset,
 	};
 }
 
+/* KVM on riscv takes aligned accesses only. */
+static inline bool guest_can_write(struct guest_access a)
+{
+	return !ON_RISCV || a.addr % a.len == 0;
+}
+
 /* The write stays in the kernel; the caller knows who should have it. */
 static inline void must_stay(struct guest_access a)
 {

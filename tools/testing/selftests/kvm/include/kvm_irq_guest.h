@@ -9,7 +9,17 @@
 #include <sys/syscall.h>
 
 /* The name of a fact that holds by different rules. */
-#define BY_ARCH(_x86, _arm64)	(ON_X86 ? _x86 : _arm64)
+#ifdef __x86_64__
+#define BY_ARCH(_x86, _other)	_x86
+#else
+#define BY_ARCH(_x86, _other)	_other
+#endif
+
+/* For facts of which the guest's EOI is a part. */
+static inline void require_eois(void)
+{
+	TEST_REQUIRE(kvm_has_cap(KVM_CAP_IRQFD_RESAMPLE));
+}
 
 static inline int irqs_taken(int vector)
 {

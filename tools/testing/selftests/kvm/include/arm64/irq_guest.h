@@ -27,11 +27,9 @@
 #define NR_SPIS		(NR_INTIDS - MIN_SPI)
 #define MSI_GSI		64
 
-#define VECTOR		0x51
-#define OTHER_VECTOR	0x59
-#define NR_VECTORS	256
-#define FIRST_EVENT	0x50
-#define LAST_EVENT	0x5f
+/* What facts call them. */
+#define A_PIN		"an SPI"
+#define SIMPLE_MSI	"a cached MSI"
 
 #define FIRST_LPI	8192
 #define LPI_PRIO	0xa0
@@ -57,20 +55,23 @@ enum table {
 
 #define TABLE_GPA(_table)	(TABLES_GPA + (_table) * SZ_64K)
 
-/* Nobody's page. */
-#define DOORBELL_ADDR	0xe0000000ull
-#define DOORBELL_BUS	0
-
 /* The vectors of pins, by interrupt; the host and the guest have a copy each. */
 static u8 pin_vectors[NR_INTIDS];
 
+/* Lets in what is pending. */
+static inline void guest_open_window(void)
+{
+	local_irq_enable();
+	isb();
+	local_irq_disable();
+}
+
+#include "irqchip_file.h"
+
 /*
- * The guest: interrupts are off but for when the host asks for them.
+ * The guest.
  */
-static int guest_irqs[NR_VECTORS];
-static int guest_irq_limit;
-static bool guest_defer_eoi;
-static u32 guest_intids[NR_VECTORS];
+static u32 guest_intids[NR_GUEST_VECTORS];
 
 static inline void guest_eoi(u64 vector, u64 unused1, u64 unused2)
 {
@@ -85,55 +86,13 @@ static inline void guest_irq_handler(struct ex_regs *regs)
 	if (intid == IAR_SPURIOUS)
 		return;
 
-	GUEST_ASSERT(intid < FIRST_LPI + NR_VECTORS);
+	GUEST_ASSERT(intid < FIRST_LPI + NR_GUEST_VECTORS);
 	vector = intid >= FIRST_LPI ? intid - FIRST_LPI : pin_vectors[intid];
 	guest_intids[vector] = intid;
-	guest_irqs[vector]++;
-
-	/* So that a storm comes to an end: return with interrupts off. */
-	if (guest_irq_limit && guest_irqs[vector] >= guest_irq_limit)
+	if (guest_note_irq(vector))
 		regs->pstate |= PSR_I_BIT;
 	if (!guest_defer_eoi)
 		guest_eoi(vector, 0, 0);
-}
-
-static inline void guest_kick(u64 unused1, u64 unused2, u64 unused3)
-{
-	WRITE_ONCE(*(u8 *)DOORBELL_ADDR, 1);
-}
-
-/* Takes what is pending. */
-static inline void guest_take_irqs(u64 unused1, u64 unused2, u64 unused3)
-{
-	int i;
-
-	for (i = 0; i < 20; i++) {
-		local_irq_enable();
-		isb();
-		local_irq_disable();
-	}
-}
-
-/* Waits for interrupts, running or halted. */
-static inline void guest_wait_irqs(u64 vector, u64 nr, u64 halt)
-{
-	while (READ_ONCE(guest_irqs[vector]) < nr) {
-		/* What is pending wakes it, though interrupts are off. */
-		if (halt)
-			asm volatile("wfi" : : : "memory");
-		local_irq_enable();
-		isb();
-		local_irq_disable();
-	}
-}
-
-/* Interrupts on, until as many as the host has asked for have come by either vector. */
-static inline void guest_wait_both(u64 nr, u64 unused1, u64 unused2)
-{
-	local_irq_enable();
-	while (READ_ONCE(guest_irqs[VECTOR]) + READ_ONCE(guest_irqs[OTHER_VECTOR]) < nr)
-		cpu_relax();
-	local_irq_disable();
 }
 
 static inline void guest_enable_gic(u64 nr_vcpus, u64 unused1, u64 unused2)
@@ -159,11 +118,16 @@ static inline void guest_enable_its(u64 unused1, u64 unused2, u64 unused3)
 }
 
 /* All stays mapped when the ITS is off, but nothing stays cached. */
+static inline void guest_turn_its_off(u64 unused1, u64 unused2, u64 unused3)
+{
+	writel(readl(GITS_BASE_GVA + GITS_CTLR) & ~GITS_CTLR_ENABLE, GITS_BASE_GVA + GITS_CTLR);
+}
+
 static inline void guest_turn_its_off_and_on(u64 unused1, u64 unused2, u64 unused3)
 {
 	u32 on = readl(GITS_BASE_GVA + GITS_CTLR);
 
-	writel(on & ~GITS_CTLR_ENABLE, GITS_BASE_GVA + GITS_CTLR);
+	guest_turn_its_off(0, 0, 0);
 	writel(on, GITS_BASE_GVA + GITS_CTLR);
 }
 
@@ -185,53 +149,12 @@ static inline bool kvm_has_pins(void)
 	return true;
 }
 
-/* An SPI is injected by who signals. */
-static inline bool pins_are_set_at_once(void)
-{
-	return true;
-}
-
-/*
- * The file of a vGIC is all that tells its state, and only while no vCPU runs.  Facts
- * look at the last VM that has vCPUs, and at most at the one before it.
- */
-static struct gic {
-	struct kvm_vm *vm;
-	int fd;
-	bool has_its;
-} last_gic, gic_before;
-
-static inline void keep_gic(int fd, bool has_its)
-{
-	if (gic_before.vm)
-		close(gic_before.fd);
-	gic_before = last_gic;
-	last_gic = (struct gic) { vm, fd, has_its };
-}
-
-static inline struct gic *gic_of(struct kvm_vm *vm)
-{
-	struct gic *gic = last_gic.vm == vm ? &last_gic : &gic_before;
-
-	TEST_ASSERT(gic->vm == vm, "There is no file of that VM's vGIC");
-	return gic;
-}
-
-/* A VM that has been closed is gone when this is, too. */
-static inline void close_chips(struct kvm_vm *vm)
-{
-	struct gic *gic = gic_of(vm);
-
-	close(gic->fd);
-	gic->vm = NULL;
-}
-
 /* A bit for each of 32 interrupts. */
 static inline u32 gicd_word(struct kvm_vm *vm, u32 reg, int word)
 {
 	u32 bits;
 
-	kvm_device_attr_get(gic_of(vm)->fd, KVM_DEV_ARM_VGIC_GRP_DIST_REGS,
+	kvm_device_attr_get(irqchip_of(vm)->fd, KVM_DEV_ARM_VGIC_GRP_DIST_REGS,
 			    reg + word * sizeof(bits), &bits);
 	return bits;
 }
@@ -242,7 +165,7 @@ static inline u32 gic_lines(struct kvm_vm *vm, int word)
 	u64 attr = VGIC_LEVEL_INFO_LINE_LEVEL << KVM_DEV_ARM_VGIC_LINE_LEVEL_INFO_SHIFT;
 	u32 bits;
 
-	kvm_device_attr_get(gic_of(vm)->fd, KVM_DEV_ARM_VGIC_GRP_LEVEL_INFO,
+	kvm_device_attr_get(irqchip_of(vm)->fd, KVM_DEV_ARM_VGIC_GRP_LEVEL_INFO,
 			    attr | word * 32, &bits);
 	return bits;
 }
@@ -257,7 +180,7 @@ static inline u32 pending_spis(struct kvm_vm *vm, int word)
 /* A bit for each event, in the table that KVM writes when it is told to. */
 static inline u8 *pending_lpis(struct kvm_vcpu *vcpu)
 {
-	kvm_device_attr_set(gic_of(vcpu->vm)->fd, KVM_DEV_ARM_VGIC_GRP_CTRL,
+	kvm_device_attr_set(irqchip_of(vcpu->vm)->fd, KVM_DEV_ARM_VGIC_GRP_CTRL,
 			    KVM_DEV_ARM_VGIC_SAVE_PENDING_TABLES, NULL);
 	return addr_gpa2hva(vcpu->vm, TABLE_GPA(PENDING + vcpu->id)) + FIRST_LPI / 8;
 }
@@ -272,7 +195,7 @@ static inline bool in_irr(struct kvm_vcpu *vcpu, int vector)
 		    pending_spis(vcpu->vm, intid / 32) & BIT(intid % 32))
 			return true;
 	}
-	if (vector < FIRST_EVENT || vector > LAST_EVENT || !gic_of(vcpu->vm)->has_its)
+	if (vector < FIRST_EVENT || vector > LAST_EVENT || !irqchip_of(vcpu->vm)->has_msis)
 		return false;
 	return pending_lpis(vcpu)[vector / 8] & BIT(vector % 8);
 }
@@ -286,11 +209,11 @@ static inline bool irr_is_empty(struct kvm_vcpu *vcpu)
 		if (pending_spis(vcpu->vm, i))
 			return false;
 	}
-	if (!gic_of(vcpu->vm)->has_its)
+	if (!irqchip_of(vcpu->vm)->has_msis)
 		return true;
 
 	lpis = pending_lpis(vcpu);
-	for (i = 0; i < NR_VECTORS / 8; i++) {
+	for (i = 0; i < NR_GUEST_VECTORS / 8; i++) {
 		if (lpis[i])
 			return false;
 	}
@@ -342,7 +265,7 @@ static inline void boot_gic(int nr_vcpus)
 	int event;
 
 	TEST_REQUIRE(fd >= 0);
-	keep_gic(fd, true);
+	keep_irqchip(fd, true);
 	close(vgic_its_setup(vm));
 
 	vm_userspace_mem_region_add(vm, VM_MEM_SRC_ANONYMOUS, TABLES_GPA, TABLES_SLOT,
@@ -373,18 +296,6 @@ static inline void boot_vcpus(struct kvm_vcpu *vcpus[], int nr)
 	cache_translations();
 }
 
-static inline void boot(void)
-{
-	boot_vcpus(&vcpu, 1);
-}
-
-/* For what needs no guest. */
-static inline void create_vm_with_irqchip(void)
-{
-	vm = vm_create_barebones();
-	create_irqchip(vm);
-}
-
 /*
  * A vCPU that never runs: all SPIs are enabled, and each is a vector of its own.  Once
  * the vGIC is initialised there can be no more vCPUs.
@@ -398,7 +309,7 @@ static inline void add_irqchip_and_vcpu(void)
 	fd = kvm_create_device(vm, KVM_DEV_TYPE_ARM_VGIC_V3);
 	kvm_device_attr_set(fd, KVM_DEV_ARM_VGIC_GRP_NR_IRQS, 0, &nr_intids);
 	kvm_device_attr_set(fd, KVM_DEV_ARM_VGIC_GRP_CTRL, KVM_DEV_ARM_VGIC_CTRL_INIT, NULL);
-	keep_gic(fd, false);
+	keep_irqchip(fd, false);
 	for (intid = MIN_SPI; intid < NR_INTIDS; intid++)
 		pin_vectors[intid] = intid - MIN_SPI;
 	for (intid = MIN_SPI; intid < NR_INTIDS; intid += 32)
@@ -408,14 +319,6 @@ static inline void add_irqchip_and_vcpu(void)
 
 /* How an interrupt gets to such a vCPU. */
 #define IDLE_ROUTE(_gsi, _vector)	PIN_ROUTE(_gsi, PIN_CHIP, _vector)
-
-/* How a vCPU loses what is pending: the oldest first, and no more than a few under fire. */
-static inline void clear_irr(void)
-{
-	write_guest_global(vm, guest_irq_limit, 1);
-	run_in_guest(guest_take_irqs, 0, 0, 0);
-	write_guest_global(vm, guest_irq_limit, 0);
-}
 
 static inline void program_pin(int pin, int vector, u32 flags)
 {
@@ -441,41 +344,6 @@ static inline void wait_for_pulse(int pin, int vector)
 static inline void set_line(u32 gsi, int level)
 {
 	kvm_arm_irq_line(vm, MIN_SPI + gsi, level);
-}
-
-/*
- * Takes the interrupt of a line that is up, and lowers that before the EOI.  Earlier
- * there would be no interrupt, and later there would be another one.
- */
-static inline void take_and_lower(u32 gsi, int vector)
-{
-	write_guest_global(vm, guest_defer_eoi, true);
-	run_in_guest(guest_take_irqs, 0, 0, 0);
-	set_line(gsi, 0);
-	run_in_guest(guest_eoi, vector, 0, 0);
-	write_guest_global(vm, guest_defer_eoi, false);
-}
-
-static inline int all_taken(void)
-{
-	int *taken = addr_gva2hva(vm, (gva_t)guest_irqs), nr = 0, i;
-
-	for (i = 0; i < ARRAY_SIZE(guest_irqs); i++)
-		nr += READ_ONCE(taken[i]);
-	return nr;
-}
-
-/*
- * Who injects makes an interrupt pending before it gives it to the vCPU, so that another
- * CPU may find it in between; and a pending one may have to wait for an EOI.
- */
-static inline void take_irqs(void)
-{
-	int before = all_taken(), tries = 100;
-
-	do
-		run_in_guest(guest_take_irqs, 0, 0, 0);
-	while (all_taken() == before && !irr_is_empty(vcpu) && --tries);
 }
 
 #include "kvm_irq_guest.h"

@@ -2,8 +2,8 @@
 /*
  * Masks of GSIs.
  */
-#ifndef SELFTEST_KVM_X86_GSI_MASK_H
-#define SELFTEST_KVM_X86_GSI_MASK_H
+#ifndef SELFTEST_KVM_GSI_MASK_GUEST_H
+#define SELFTEST_KVM_GSI_MASK_GUEST_H
 
 #include "kvm_gsi_mask.h"
 #include "irq_guest.h"
@@ -83,4 +83,4 @@ static inline void boot_with_pin(u32 flags)
 	program_pin(PIN_GSI, VECTOR, flags);
 }
 
-#endif /* SELFTEST_KVM_X86_GSI_MASK_H */
+#endif /* SELFTEST_KVM_GSI_MASK_GUEST_H */

@@ -1,0 +1,179 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * What masking asks of the vgic: lower the line of a masked gsi, and drive it again.
+ *
+ * Path:     KVM_IRQ_LINE -> kvm_vgic_irq_line()
+ *           KVM_MASK_IRQ -> kvm_arch_hold_pins()
+ *           KVM_UNMASK_IRQ -> kvm_arch_unmask_gsi()
+ *           KVM_PENDING_IRQS -> kvm_arch_gsi_is_pending()
+ *
+ * Context:  the ioctls', which sleep; what is done with an SPI locked does not.
+ *
+ * Locks:    the SPI's irq_lock, and when the gsi is opened, kvm_gsi_mask.lock within.
+ *
+ * Life:     SPIs stay as long as the VM once the vgic is initialised, without which
+ *           there are no masks.  What the vgic has latched, of an edge or as an LPI,
+ *           is the guest's, as if a local APIC had accepted it.
+ *
+ * Races:    levels that change during an unmask are argued at gsi_unmask().
+ */
+
+#include <linux/kvm_host.h>
+#include <linux/bitops.h>
+#include <linux/lockdep.h>
+#include <linux/minmax.h>
+#include <linux/nospec.h>
+#include <linux/spinlock.h>
+#include <kvm/arm_vgic.h>
+
+#include "vgic.h"
+
+/* A line has one level, that which was told last, whoever told it. */
+#define THE_LINE BIT(KVM_USERSPACE_IRQ_SOURCE_ID)
+
+unsigned long kvm_arch_gsi_source(int irq_source_id)
+{
+	return THE_LINE;
+}
+
+/*
+ * KVM_IRQ_LINE names an SPI, whose gsi may be masked: the one that has it as its route,
+ * if any has.  Without masks it makes no difference.
+ */
+int kvm_vgic_irq_line(struct kvm *kvm, u32 intid, bool level)
+{
+	u32 pin = intid - VGIC_NR_PRIVATE_IRQS;
+	int gsi = -1, r;
+
+	if (rcu_access_pointer(kvm->gsi_mask) && pin < KVM_IRQCHIP_NUM_PINS) {
+		pin = array_index_nospec(pin, KVM_IRQCHIP_NUM_PINS);
+		scoped_guard(srcu, &kvm->irq_srcu)
+			gsi = kvm_irq_map_chip_pin(kvm, 0, pin);
+	}
+	if (gsi < 0)
+		return kvm_vgic_inject_irq(kvm, NULL, intid, level, NULL);
+
+	r = kvm_set_irq(kvm, KVM_USERSPACE_IRQ_SOURCE_ID, gsi, level, false);
+
+	return min(r, 0);
+}
+
+static bool is_spi(struct kvm_kernel_irq_routing_entry *routes, int nr)
+{
+	return nr && routes->type == KVM_IRQ_ROUTING_IRQCHIP;
+}
+
+/*
+ * A gsi has one route: to an SPI or an MSI.  The vgic may lack that SPI, or the kernel
+ * have it for a device of its own, which no gsi is to touch.
+ */
+static struct vgic_irq *spi_of(struct kvm_kernel_irq_routing_entry *routes, int nr,
+			       struct kvm *kvm)
+{
+	struct vgic_dist *dist = &kvm->arch.vgic;
+	struct vgic_irq *spi;
+	u32 pin;
+
+	if (!is_spi(routes, nr))
+		return NULL;
+
+	pin = routes->irqchip.pin;
+	if (pin >= dist->nr_spis)
+		return NULL;
+
+	spi = &dist->spis[array_index_nospec(pin, dist->nr_spis)];
+
+	return READ_ONCE(spi->owner) ? NULL : spi;
+}
+
+static unsigned long line_of(struct vgic_irq *spi)
+{
+	lockdep_assert_held(&spi->irq_lock);
+
+	return spi->line_level ? THE_LINE : 0;
+}
+
+unsigned long kvm_arch_pin_levels(struct kvm_kernel_irq_routing_entry *routes,
+				  int nr, struct kvm *kvm)
+{
+	struct vgic_irq *spi = spi_of(routes, nr, kvm);
+	unsigned long levels, flags;
+
+	if (!spi)
+		return 0;
+
+	raw_spin_lock_irqsave(&spi->irq_lock, flags);
+	levels = line_of(spi);
+	raw_spin_unlock_irqrestore(&spi->irq_lock, flags);
+
+	return levels;
+}
+
+unsigned long kvm_arch_hold_pins(struct kvm_kernel_irq_routing_entry *routes,
+				 int nr, struct kvm *kvm, u32 gsi)
+{
+	struct vgic_irq *spi = spi_of(routes, nr, kvm);
+	unsigned long levels, flags;
+
+	if (!spi)
+		return 0;
+
+	raw_spin_lock_irqsave(&spi->irq_lock, flags);
+	levels = line_of(spi);
+	spi->line_level = false;
+	raw_spin_unlock_irqrestore(&spi->irq_lock, flags);
+
+	return levels;
+}
+
+/* An edge triggered SPI latches a level that is up, and any edge. */
+static void unmask_spi(struct kvm *kvm, struct vgic_irq *spi,
+		       struct kvm_gsi (*open)(void *arg, unsigned long levels),
+		       void *arg)
+{
+	struct kvm_gsi noted;
+	unsigned long flags;
+
+	raw_spin_lock_irqsave(&spi->irq_lock, flags);
+	noted = open(arg, line_of(spi));
+	spi->line_level = noted.levels;
+	if (spi->config == VGIC_CONFIG_EDGE && (noted.levels || noted.latch))
+		spi->pending_latch = true;
+	vgic_queue_irq_unlock(kvm, spi, flags);
+}
+
+void kvm_arch_unmask_gsi(struct kvm_kernel_irq_routing_entry *routes, int nr,
+			 struct kvm *kvm, u32 gsi,
+			 struct kvm_gsi (*open)(void *arg, unsigned long levels),
+			 void *arg)
+{
+	struct vgic_irq *spi = spi_of(routes, nr, kvm);
+	struct kvm_gsi noted;
+
+	if (spi) {
+		unmask_spi(kvm, spi, open, arg);
+		return;
+	}
+
+	noted = open(arg, 0);
+	if (nr && noted.raised)
+		routes->set(routes, kvm, KVM_USERSPACE_IRQ_SOURCE_ID, 1, false);
+}
+
+/* Whether the guest has enabled it is not asked: the vgic keeps what it disables. */
+bool kvm_arch_gsi_is_pending(struct kvm_kernel_irq_routing_entry *routes, int nr,
+			     struct kvm *kvm, const struct kvm_gsi *noted)
+{
+	struct vgic_irq *spi = spi_of(routes, nr, kvm);
+	unsigned long flags;
+	bool edge;
+
+	if (!spi)
+		return !is_spi(routes, nr) && noted->raised;
+
+	raw_spin_lock_irqsave(&spi->irq_lock, flags);
+	edge = spi->config == VGIC_CONFIG_EDGE;
+	raw_spin_unlock_irqrestore(&spi->irq_lock, flags);
+
+	return noted->levels || (noted->latch && edge);
+}
