@@ -56,6 +56,33 @@ static u64 io_value(u32 len, const void *val)
 	}
 }
 
+static __always_inline u32 io_key_hash(const void *data, u32 unused, u32 seed)
+{
+	const struct kvm_io_key *key = data;
+
+	return io_hash(key->datamatch ^ (u64)key->len << 60,
+		       io_addr_hash(key, unused, seed));
+}
+
+static int io_key_cmp(struct rhashtable_compare_arg *arg, const void *obj)
+{
+	const struct kvm_io_key *want = arg->key;
+	const struct kvm_doorbell *doorbell = obj;
+
+	return want->addr != doorbell->key.addr ||
+	       want->datamatch != doorbell->key.datamatch ||
+	       want->bus != doorbell->key.bus || want->len != doorbell->key.len;
+}
+
+static const struct rhashtable_params io_match_params = {
+	.key_len = sizeof(struct kvm_io_key),
+	.key_offset = offsetof(struct kvm_doorbell, key),
+	.head_offset = offsetof(struct kvm_doorbell, match),
+	.hashfn = io_key_hash,
+	.obj_cmpfn = io_key_cmp,
+	.automatic_shrinking = true,
+};
+
 static struct kvm_doorbell *doorbell_of_key(struct kvm_doorbells *doorbells,
 					    const struct kvm_io_key *key)
 {

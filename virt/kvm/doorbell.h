@@ -118,14 +118,6 @@ static __always_inline u32 io_addr_hash(const void *data, u32 unused, u32 seed)
 	return io_hash(key->addr ^ (u64)key->bus << 60, seed);
 }
 
-static __always_inline u32 io_key_hash(const void *data, u32 unused, u32 seed)
-{
-	const struct kvm_io_key *key = data;
-
-	return io_hash(key->datamatch ^ (u64)key->len << 60,
-		       io_addr_hash(key, unused, seed));
-}
-
 /* Where there is a doorbell of any length there is no other. */
 static inline int io_site_cmp(struct rhashtable_compare_arg *arg, const void *obj)
 {
@@ -136,31 +128,12 @@ static inline int io_site_cmp(struct rhashtable_compare_arg *arg, const void *ob
 	       (site->key.len && want->len != site->key.len);
 }
 
-static inline int io_key_cmp(struct rhashtable_compare_arg *arg, const void *obj)
-{
-	const struct kvm_io_key *want = arg->key;
-	const struct kvm_doorbell *doorbell = obj;
-
-	return want->addr != doorbell->key.addr ||
-	       want->datamatch != doorbell->key.datamatch ||
-	       want->bus != doorbell->key.bus || want->len != doorbell->key.len;
-}
-
 static const struct rhashtable_params io_site_params = {
 	.key_len = sizeof(struct kvm_io_key),
 	.key_offset = offsetof(struct kvm_doorbell, key),
 	.head_offset = offsetof(struct kvm_doorbell, site),
 	.hashfn = io_addr_hash,
 	.obj_cmpfn = io_site_cmp,
-	.automatic_shrinking = true,
-};
-
-static const struct rhashtable_params io_match_params = {
-	.key_len = sizeof(struct kvm_io_key),
-	.key_offset = offsetof(struct kvm_doorbell, key),
-	.head_offset = offsetof(struct kvm_doorbell, match),
-	.hashfn = io_key_hash,
-	.obj_cmpfn = io_key_cmp,
 	.automatic_shrinking = true,
 };
 
