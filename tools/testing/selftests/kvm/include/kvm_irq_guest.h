@@ -9,7 +9,11 @@
 #include <sys/syscall.h>
 
 /* The name of a fact that holds by different rules. */
-#define BY_ARCH(_x86, _other)	(ON_X86 ? _x86 : _other)
+#ifdef __x86_64__
+#define BY_ARCH(_x86, _other)	_x86
+#else
+#define BY_ARCH(_x86, _other)	_other
+#endif
 
 /* For facts of which the guest's EOI is a part. */
 static inline void require_eois(void)
