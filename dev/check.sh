@@ -73,10 +73,8 @@ if [ "${1-}" = all ]; then
 		(other_base "$b")
 		set -- "$@" "$top/build/$b/logs"
 	done
-	for a in $other_arches; do
-		(other_arch "$a")
-		set -- "$@" "$build/$a/logs"
-	done
+	(other_arch arm64)
+	set -- "$@" "$build/arm64/logs"
 	finish "$@"
 fi
 
