@@ -6,8 +6,7 @@
 # With DIST=FLAVOUR: all of ours on Debian's own kernel of that flavour.
 # check.sh short: of all that lint, the tests of ours on svm and a smoke test on vmx.
 # With ON=arm64 or ON=riscv64: ours on one CPU and on two.
-# check.sh all: all, and short for the other bases, if their source is to be had, and for the
-# other architectures.
+# check.sh all: all, and short for the other bases, if their source is to be had, and for arm64.
 # At the end all failures are told once more; the last line is the sum.
 . "$(dirname "$0")/lib.sh"
 unset CPUS
