@@ -158,10 +158,11 @@ smp() { # KERNEL PROGRAMS [ON CPUS]
 	CPUS=${4:-2} again 3 "$anything" "${3:-svm}" "$1" "smp${4-}" "$(set -- $2; echo $#)" "/tmp/tests/run_tests 300 $2 -- --"
 }
 
-# What hardware posts: a GICv4 does.
+# What hardware posts: a GICv4 does. Linux' driver of that does not survive VMs that come and
+# go for long: its list of vPEs has had some that were gone.
 posted() { # PROGRAMS
 	# shellcheck disable=SC2086
-	GIC=4 again 2 "$asleep" "$arch" ours gicv4 "$(set -- $1; echo $#)" "/tmp/tests/run_tests 300 $1 -- --"
+	GIC=4 again 3 "$anything" "$arch" ours gicv4 "$(set -- $1; echo $#)" "/tmp/tests/run_tests 300 $1 -- --"
 }
 
 # Newer kernels can be built without the PIC, the PIT and the IOAPIC; only KVM's modules
@@ -254,7 +255,7 @@ done))
 if [ "$arch" != x86 ]; then
 	machine "$arch" ours 300 "$ours" "$theirs" "$smoke"
 	smp ours "$ours" "$arch" 2
-	[ "$arch" != arm64 ] || posted "irqfd_vlpi_test irqfd_signal_test irqfd_kernel_test irqfd_life_test irq_routing_test gsi_mask_test"
+	[ "$arch" != arm64 ] || posted irqfd_vlpi_test
 	[ "${1-}" != short ] || finish
 	machine "$arch" stock 300 "$abi" "$theirs" ""
 	smp ours "$races" "$arch" 4
