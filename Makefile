@@ -8,18 +8,20 @@ KERNEL ?= $(if $(DIST),dist-$(DIST),ours)
 # CMD reaches the guest as it was typed: make expands no $ in it.
 override CMD := $(value CMD)
 fuzz: override CMD := fuzz
+# All machines, unless one is named.
+coverage: ON := $(if $(filter file,$(origin ON)),,$(ON))
 export CMD ON KERNEL DEBUG ICOUNT CPUS TIMEOUT LINUX_SRC BENCH_ON BASE WITH SECONDS SEED
-export GIC DIST KDIR KEEP UNDO ROUNDS BUILT LIVE_TESTS LIVE_ROWS
+export WITHIN GIC DIST KDIR KEEP UNDO ROUNDS BUILT LIVE_TESTS LIVE_ROWS
 
 .NOTPARALLEL:
 .SILENT:
-.PHONY: help setup tree kernel modules live dkms tests guest run check clients fuzz series refresh lint bench bisect mutate models coverage compile-all clean
+.PHONY: help setup tree kernel modules live dkms tests guest run check clients fuzz series refresh lint bench bisect mutate models coverage kcsan compile-all clean
 
 help:
 	sed -n 's/^#: \{0,1\}//p' Makefile
 
 #: make check     lint, then the tests in guests: on ours, on stock, stock's own on ours;
-#:                with BASE=... on that base, without on 6.12 and, in short, on 7.3
+#:                with BASE=... on that base, without on 6.12 and, in short, on 7.3 and arm64
 #: make clients   Debian's QEMU with all its transports and devices, as a test
 #: make guest     run CMD='...' in a test guest and exit with its status
 #: make run       show irqfds and ioeventfds at work under Debian's QEMU
@@ -37,6 +39,7 @@ help:
 #: make mutate    break the kernel code in many places: do the tests notice?
 #: make models    check the models of the races with spin and herd7, or WITH=spin
 #: make coverage  which lines and branches of ours the tests reach, on svm and vmx, by gcov
+#: make kcsan     all tests with two CPUs, on a kernel in which KCSAN looks for data races
 #: make fuzz      random operations against a model of the rules, for SECONDS=600, from SEED=1 on
 #: make compile-all  does KVM compile for each architecture, without warnings? TARGET=riscv64
 #: make clean     remove build/
@@ -53,6 +56,7 @@ help:
 #: DEBUG=1        KASAN, lockdep, kmemleak and more, on svm; for check, guest and kernel
 #: ICOUNT=1       on all of QEMU: one CPU, and a nanosecond of guest time is an instruction
 #: CPUS=2|4       on svm, arm64 and riscv64: so many CPUs
+#: WITHIN=70      minutes that make check may take: what would take longer is not begun
 #: TIMEOUT=600    seconds after which a guest counts as hung
 #: KVER=... KDIR=... release of the kernel to build modules for, and its headers
 #: KEEP=1 UNDO=1 ROUNDS=3  for live: leave ours in; only go back; how often it measures
@@ -109,7 +113,7 @@ fuzz: setup
 	dev/tests.sh
 	dev/fuzz.sh
 
-series refresh lint bench bisect mutate models coverage:
+series refresh lint bench bisect mutate models coverage kcsan:
 	test -x dev/$@.sh || { echo 'error: make $@ is not there yet' >&2; exit 1; }
 	dev/setup.sh $(if $(filter bench,$@),gnuplot-nox) $(if $(filter models,$@),$(if $(filter herd7,$(WITH)),,spin))
 	dev/$@.sh

@@ -45,7 +45,7 @@ if (ARG1 eq "scale") {
 	set xtics rotate by 50 right font ",10" nomirror
 	set bmargin 18
 	set lmargin 14
-	kicks = sprintf("< grep -E '^(CPUID|PSCI|PIO|MMIO|IPI|write|eventfd_|signal)' %s | \
+	kicks = sprintf("< grep -E '^(CPUID|PSCI|SBI|PIO|MMIO|IPI|write|eventfd_|signal)' %s | \
 		grep -vE '(elsewhere|at the port|at the address|masked)\t'", ARG2)
 	plot kicks using 3:xtic(1) title "stock" linecolor rgb grey, \
 	     kicks using 2 title "ours" linecolor rgb blue

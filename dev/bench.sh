@@ -1,8 +1,8 @@
 #!/bin/sh
 # bench.sh: what the operations of eventfd_perf_test cost on stock and on ours, in
 # instructions, on each emulated machine, and those of eventfd_scale_perf_test, on svm,
-# as if that were a machine named scale; or on those that BENCH_ON names, or with ON=arm64 on
-# that. Writes
+# as if that were a machine named scale; or on those that BENCH_ON names, or with ON=arm64 or
+# ON=riscv64 on that. Writes
 # bench/MACHINE.tsv and plots it to bench/MACHINE.svg, and svm's rows of many to
 # bench/scale.svg, or all that to bench/BASE/ for another base than 6.12; prints it, what
 # is dearer on ours, and which bars of dev/bars are met.
@@ -11,7 +11,6 @@ unset DEBUG
 
 case $arch in
 x86) machines=${BENCH_ON:-svm vmx svm-nrips scale} ;;
-riscv64) die "there are no figures of riscv64 yet" ;;
 *) machines=$arch ;;
 esac
 out=$top/$bench
@@ -22,7 +21,7 @@ mkdir -p "$out" || die "cannot write to $top"
 measure() { # MACHINE KERNEL
 	on=$1 icount='' program=eventfd_perf_test
 	case $1 in
-	svm|arm64) icount=1 options=-l ;;
+	svm|arm64|riscv64) icount=1 options=-l ;;
 	scale) on=svm icount=1 program=eventfd_scale_perf_test options= ;;
 	*) options=-a ;;
 	esac
@@ -37,6 +36,7 @@ emulator() {
 	case $1 in
 	svm|scale) "$("$top/dev/qemu.sh")" --version | sed -n '1s/ (.*//p' ;;
 	arm64) qemu-system-aarch64 --version | sed -n '1s/ (.*//p' ;;
+	riscv64) qemu-system-riscv64 --version | sed -n '1s/ (.*//p' ;;
 	*) dpkg-query -W -f 'Bochs ${Version}' bochs ;;
 	esac
 }
@@ -75,7 +75,7 @@ for machine in $machines; do
 	echo
 	case $machine in
 	svm) plot svm svm && plot scale svm ;;
-	vmx|svm-nrips|arm64) plot "$machine" "$machine" ;;
+	vmx|svm-nrips|arm64|riscv64) plot "$machine" "$machine" ;;
 	esac
 	sed "s/^$base://; /^[0-9.]*:/d" "$top/dev/bars" | awk -F '\t' -v machine="$machine" '
 		FNR == NR { ours[$1] = $2; stock[$1] = $3; next }

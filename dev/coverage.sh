@@ -18,31 +18,7 @@ tree=$build/coverage
 work=$build/coverage.data
 log=$logs/coverage
 
-build() {
-	need_space 4000
-	copy_built "$linux" "$tree"
-	echo CONFIG_GCOV_KERNEL=y >> "$tree/.config"
-	echo 'GCOV_PROFILE := y' >> "$tree/arch/x86/kvm/Makefile"
-	say "building KVM with counters"
-	{
-		kmake "$tree" coverage olddefconfig && grep -q '^CONFIG_GCOV_KERNEL=y' "$tree/.config" &&
-			kmake "$tree" coverage bzImage modules &&
-			kmake "$tree" coverage M="$work/doorbell" modules
-	} > "$log-build.log" 2>&1 || {
-		grep -E 'error|undefined' "$log-build.log" | head -n 5 >&2
-		die "KVM does not build with counters, see $log-build.log"
-	}
-}
-
-# As in kernel.sh.
-pack() {
-	root=$build/root.coverage
-	rm -rf "$root"
-	mkdir -p "$root/bin" "$root/tests/mod" &&
-		cp "$tree/virt/lib/irqbypass.ko" "$tree"/arch/x86/kvm/kvm*.ko "$work"/doorbell/*.ko "$root/tests/mod/" ||
-		die "cannot write to $build"
-	install_guest dist-coverage "$root" "$tree/arch/x86/boot/bzImage" "$tree/include/config/kernel.release"
-}
+prepare_coverage() { echo 'GCOV_PROFILE := y' >> "$1/arch/x86/kvm/Makefile"; }
 
 # Once with the fast paths and once without: both are ours. What fails here check.sh tells.
 run_on() { # MACHINE COMMAND
@@ -128,9 +104,8 @@ table() {
 	}' "$work/ours" "$work/lines"
 }
 
-rm -rf "$work" && mkdir "$work" && cp -a "$build/doorbell-ours" "$work/doorbell" || die "cannot write to $build"
-build
-pack
+rm -rf "$work" && mkdir "$work" || die "cannot write to $build"
+build_besides coverage CONFIG_GCOV_KERNEL=y
 for on in $machines; do
 	programs=$(our_tests | grep -v -e gsi_mask_model_test -e gsi_mask_pit_test -e eventfd_fuzz_test | paste -sd ' ')
 	[ "$on" != svm ] || programs=$(for t in $(our_tests) $stock_tests; do echo "${t##*/}"; done | paste -sd ' ')
@@ -150,5 +125,5 @@ lines_of > "$work/lines"
 [ -s "$work/lines" ] || die "gcov has said nothing"
 table 2> "$build/coverage.new" || die "awk could not make the table: $(head -n 1 "$build/coverage.new")"
 sort -t : -k 1,1 -k 2,2n "$build/coverage.new" > "$build/coverage.txt" && rm "$build/coverage.new"
-rm -rf "$work" "$tree"
+rm -rf "$work" "$tree" "$build/doorbell-coverage"
 say "what nobody has reached is in $(name_of "$build/coverage.txt")"

@@ -327,3 +327,29 @@ build_kvm() { # DIRECTORY ARGS...
 	shift
 	kmake "$linux" ours M="$m_" "$@" modules
 }
+
+# build_besides NAME CONFIG: ours with this option of Kconfig, from a copy of its tree in
+# build/BASE/NAME, for KERNEL=dist-NAME. What prepare_NAME does there comes first.
+build_besides() {
+	name_=$1 dir_=$build/$1 mods_=$build/doorbell-$1 root_=$build/root.$1
+	need_space 4000
+	copy_built "$linux" "$dir_"
+	rm -rf "$mods_" "$root_"
+	cp -a "$build/doorbell-ours" "$mods_" && mkdir -p "$root_/bin" "$root_/tests/mod" || die "cannot write to $build"
+	sed "/^${2%=*}=/d" "$dir_/.config" > "$dir_/.config.new" && echo "$2" >> "$dir_/.config.new" &&
+		mv "$dir_/.config.new" "$dir_/.config" && "prepare_$1" "$dir_" || die "cannot write to $dir_"
+	say "building the kernel with ${2%=*}"
+	{
+		kmake "$dir_" "$name_" olddefconfig && grep -qx "$2" "$dir_/.config" &&
+			kmake "$dir_" "$name_" "${image##*/}" modules &&
+			kmake "$dir_" "$name_" M="$mods_" modules
+	} > "$logs/build-$name_.log" 2>&1 || {
+		grep -E 'error|undefined' "$logs/build-$name_.log" | head -n 5 >&2
+		die "the kernel does not build with $2, see $logs/build-$name_.log"
+	}
+	for m in $kvm_modules; do
+		cp "$dir_/$m" "$root_/tests/mod/" || die "this kernel has no module $m"
+	done
+	cp "$mods_"/*.ko "$root_/tests/mod/" || die "this kernel has no test modules"
+	install_guest "dist-$name_" "$root_" "$dir_/$image" "$dir_/include/config/kernel.release"
+}

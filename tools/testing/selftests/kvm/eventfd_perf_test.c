@@ -96,6 +96,7 @@ static void guest_loop_back(u64 nr, u64 unused1, u64 unused2)
 	asm volatile("cli" : : : "memory");
 }
 #else
+#ifdef __aarch64__
 /* Which version of PSCI there is, for an exit that does next to nothing. */
 static void guest_psci(u64 nr, u64 unused1, u64 unused2)
 {
@@ -110,6 +111,21 @@ static void guest_gic(u64 nr, u64 unused1, u64 unused2)
 	while (nr--)
 		WRITE_ONCE(*(u32 *)(GICD_BASE_GPA + GICD_ICENABLER + 4), 0);
 }
+#else
+/* Which version of the SBI there is, likewise. */
+static void guest_sbi(u64 nr, u64 unused1, u64 unused2)
+{
+	while (nr--)
+		sbi_ecall(SBI_EXT_BASE, SBI_EXT_BASE_GET_SPEC_VERSION, 0, 0, 0, 0, 0, 0);
+}
+
+/* There is no source 0. */
+static void guest_aplic(u64 nr, u64 unused1, u64 unused2)
+{
+	while (nr--)
+		WRITE_ONCE(*(u32 *)(APLIC_GPA + APLIC_CLRIENUM), 0);
+}
+#endif
 
 static void guest_loop_back(u64 nr, u64 unused1, u64 unused2)
 {
@@ -135,8 +151,13 @@ static const struct operation operations[] = {
 	{ "MMIO write, IOAPIC",				guest_ioapic },
 	{ "PIO write, exit to userspace and back",	guest_pio,  &pio,  NO_DOORBELL },
 #else
+#ifdef __aarch64__
 	{ "PSCI, an exit that does next to nothing",	guest_psci },
 	{ "MMIO write, GIC",				guest_gic },
+#else
+	{ "SBI, an exit that does next to nothing",	guest_sbi },
+	{ "MMIO write, APLIC",				guest_aplic },
+#endif
 	{ "MMIO write, ioeventfd in an epoll set",	guest_mmio, &mmio, 4, .waiter = EPOLL },
 	{ "MMIO write, ioeventfd, a waiter in the kernel", guest_mmio, &mmio, 4, .waiter = KERNEL },
 	{ "MMIO write, ioeventfd that is an irqfd",	guest_mmio, &mmio, 4, .waiter = IRQFD },
@@ -304,9 +325,12 @@ static const struct signal signals[] = {
 	{ "signal until the IRR, resampled pin",	PIN_GSI, true },
 	{ "signal until it is handled, MSI",		MSI_GSI, .is_handled = true },
 	{ "signal until it is handled, IOAPIC pin",	PIN_GSI, .is_handled = true },
-#else
+#elif defined(__aarch64__)
 	{ "signal until it is handled, LPI",		MSI_GSI, .is_handled = true },
 	{ "signal until it is handled, SPI",		PIN_GSI, .is_handled = true },
+#else
+	{ "signal until it is handled, MSI",		MSI_GSI, .is_handled = true },
+	{ "signal until it is handled, APLIC",		PIN_GSI, .is_handled = true },
 #endif
 	{ "signal until it is handled, resampled pin",	PIN_GSI, true, .is_handled = true },
 };
@@ -323,6 +347,13 @@ static void set_up_routes(void)
 	};
 
 	set_routing(entries, ARRAY_SIZE(entries));
+}
+
+/* Some kernels cannot pulse a pin twice, and some see no EOI. */
+static bool kvm_has_signal(const struct signal *signal)
+{
+	return (signal->gsi < 0 || signal->gsi == MSI_GSI || kvm_has_pins()) &&
+	       (!signal->resample || kvm_has_cap(KVM_CAP_IRQFD_RESAMPLE));
 }
 
 /* A level stays until the EOI, which only a guest sends. */
@@ -350,7 +381,7 @@ static double measure_signal(const struct signal *signal, int nr)
 	u64 one = 1, start, ticks = 0;
 	int fd, i;
 
-	if (signal->has_masks && !kvm_has_cap(KVM_CAP_GSI_MASK))
+	if (!kvm_has_signal(signal) || (signal->has_masks && !kvm_has_cap(KVM_CAP_GSI_MASK)))
 		return NONE;
 
 	fd = assign_signal(signal);
@@ -387,7 +418,7 @@ static double measure_kernel_signal(const struct signal *signal)
 	u64 start, ticks;
 	int fd;
 
-	if (!kvm_has_doorbell_device())
+	if (!kvm_has_signal(signal) || !kvm_has_doorbell_device())
 		return NONE;
 
 	fd = assign_signal(signal);
@@ -629,6 +660,9 @@ static double eoi_life(int nr)
 {
 	int i, rounds = 20;
 	u64 start;
+
+	if (!kvm_has_cap(KVM_CAP_IRQFD_RESAMPLE))
+		return NONE;
 
 	boot_with_pins(nr);
 	start = now();
