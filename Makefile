@@ -36,7 +36,7 @@ help:
 #: make lint      checkpatch, sparse, W=1, shellcheck on what is ours
 #: make bisect    build the kernel at every topic
 #: make bench     what operations cost on stock and on ours, on all machines, or BENCH_ON=scale
-#: make mutate    break the kernel code in many places: do the tests notice?
+#: make mutate    break the kernel code in many places: do the tests notice? ON=arm64: there
 #: make models    check the models of the races with spin and herd7, or WITH=spin
 #: make coverage  which lines and branches of ours the tests reach, on svm and vmx, by gcov
 #: make kcsan     all tests with two CPUs, on a kernel in which KCSAN looks for data races
@@ -48,7 +48,7 @@ help:
 #: ON=svm         an AMD machine, by QEMU; the root of this host is there, read-only
 #: ON=vmx         an Intel machine, by Bochs; files that CMD names by a path go along
 #: ON=svm-nrips   an AMD machine that reports the next RIP, by Bochs, likewise
-#: ON=arm64       an arm64 machine with a GICv3, by QEMU; for check, guest, kernel and tests
+#: ON=arm64       an arm64 machine with a GICv3, by QEMU; for check, guest, kernel, mutate, tests
 #: GIC=4          there, a GICv4, which posts LPIs
 #: ON=riscv64     a riscv64 machine with an AIA, by QEMU, likewise, on 6.12
 #: KERNEL=ours    the kernel with the series; KERNEL=stock: without

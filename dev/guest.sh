@@ -78,7 +78,7 @@ pack_files() {
 		path=$PATH:/usr/sbin:/sbin
 	END
 	printf '%s\n' "$cmd" > "$root/tests/.cmd"
-	# Other modules than the kernel came with, for mutate.sh.
+	# Other modules than the kernel came with, for mutate.sh; KERNEL_IMAGE is another kernel.
 	if [ -n "${MODULES-}" ]; then
 		mkdir "$root/tests/mod" && cp "$MODULES"/*.ko "$root/tests/mod/" || fail "cannot pack $MODULES"
 	fi
@@ -105,7 +105,7 @@ pack_files() {
 		chmod 755 "$root"/tests/*
 	fi
 	lock_images
-	cp "$img/bzImage-$kernel" "$run/bzImage" &&
+	cp "${KERNEL_IMAGE:-$img/bzImage-$kernel}" "$run/bzImage" &&
 	(cd "$root" && find . | cpio -o -H newc -R 0:0 --quiet | gzip -1n) > "$run/files.gz" &&
 		cat "$img/initrd-$kernel.gz" "$run/files.gz" > "$run/initrd" ||
 		fail "cannot write to $build"

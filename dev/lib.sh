@@ -70,6 +70,7 @@ riscv64)
 	kvm_modules='virt/lib/irqbypass.ko arch/x86/kvm/kvm.ko arch/x86/kvm/kvm-amd.ko arch/x86/kvm/kvm-intel.ko'
 	;;
 esac
+kvm_dir=${image%/boot/*}/kvm	# of a tree
 build=$top/build/$base
 [ "$arch" = x86 ] || build=$build/$arch
 stock=$build/stock	# the pristine source, configured and built in place
@@ -319,11 +320,11 @@ copy_built() {
 # KVM's modules alone, from a copy of their sources, with all else of build/BASE/linux.
 copy_kvm() { # DIRECTORY
 	rm -rf "$1" && mkdir "$1" || die "cannot write to $build"
-	tar -C "$linux" -chf - --exclude='*.o' --exclude='*.ko' --exclude='*.mod*' --exclude='.*.cmd' arch/x86/kvm virt |
+	tar -C "$linux" -chf - --exclude='*.o' --exclude='*.ko' --exclude='*.mod*' --exclude='.*.cmd' "$kvm_dir" virt |
 		tar -C "$1" -xf - || die "could not copy from $linux"
 }
 build_kvm() { # DIRECTORY ARGS...
-	m_=$1/arch/x86/kvm
+	m_=$1/$kvm_dir
 	shift
 	kmake "$linux" ours M="$m_" "$@" modules
 }

@@ -1,48 +1,68 @@
 #!/bin/sh
 # mutate.sh [TEXT]: break the kernel code in one place after the other, as dev/mutations
-# says (only lines with TEXT), and see that the test that is named there notices. As many
-# mutants as there are CPUs: the most of each one's time is spent by make and by booting.
+# says (only lines with TEXT), and see that the test that is named there notices; on all
+# machines of x86, or with ON=arm64 or ON=riscv64 on those of that. As many mutants as there
+# are CPUs: the most of each one's time is spent by make and by booting.
 . "$(dirname "$0")/lib.sh"
 
 log=$logs/mutate
-unset DEBUG ICOUNT CPUS
+unset DEBUG ICOUNT CPUS GIC
 
 lock
 "$top/dev/kernel.sh" ours && "$top/dev/tests.sh" || exit 1
 
-# A guest takes all modules from one directory.
-build_modules() {
-	{
+# A guest takes all modules from one directory. Without, KVM is in the kernel.
+build_mutant() {
+	case $kvm_modules in
+	'')	kmake "$mutant" ours "${image##*/}" ;;
+	*irqbypass*)
 		build_kvm "$mutant" && kmake "$linux" ours M="$mutant/virt/lib" modules &&
-			cp "$mutant/virt/lib/irqbypass.ko" "$mutant/arch/x86/kvm/"
-	} >"$log.build" 2>&1
+			cp "$mutant/virt/lib/irqbypass.ko" "$mutant/$kvm_dir/" ;;
+	*)	build_kvm "$mutant" ;;
+	esac >"$log.build" 2>&1
 }
 
-# in_guest LIMIT ON COMMANDS: with these modules instead of ours, for so many seconds
+new_mutant() {
+	if [ -n "$kvm_modules" ]; then
+		copy_kvm "$mutant"
+	else
+		need_space 3000
+		copy_built "$linux" "$mutant"
+	fi
+	build_mutant || die "the copy of ours does not build, see $log.build"
+}
+
+# in_guest LIMIT ON COMMANDS: with the mutant instead of ours, for so many seconds
 in_guest() {
-	[ "$2" != smp ] || { CPUS=2 in_guest "$1" svm "$3"; return; }
-	ON=$2 CMD=$3 KERNEL=ours MODULES=$mutant/arch/x86/kvm TIMEOUT=$1 LOG=${log##*/}.guest \
+	case $2 in
+	smp) CPUS=2 in_guest "$1" svm "$3"; return ;;
+	*-smp) CPUS=2 in_guest "$1" "${2%-smp}" "$3"; return ;;
+	*-gicv4) GIC=4 in_guest "$1" "${2%-gicv4}" "$3"; return ;;
+	esac
+	ON=$2 CMD=$3 KERNEL=ours MODULES=${kvm_modules:+$mutant/$kvm_dir} TIMEOUT=$1 LOG=${log##*/}.guest \
+		KERNEL_IMAGE=$([ -n "$kvm_modules" ] || echo "$mutant/$image") \
 		"$top/dev/guest.sh" >"$log.out" 2>&1
 }
 
 # Bochs is slow.
 limit() { case $1 in vmx|svm-nrips) echo 300 ;; *) echo 90 ;; esac; }
 
+# In a whole tree our files are links into the checkout.
 mutate() { # FILE SED
+	rm -f "$mutant/$1"
 	sed "$2" "$linux/$1" > "$mutant/$1" || die "sed does not understand $2"
 	! cmp -s "$linux/$1" "$mutant/$1" || { echo "changes nothing"; return 1; }
-	build_modules || { echo "does not build: $(grep -m 1 error "$log.build")"; return 1; }
+	build_mutant || { echo "does not build: $(grep -m 1 error "$log.build")"; return 1; }
 }
 
 # How the mutant died, in a few words.
 cause() { grep -m 1 -h -e '^not ok' -e '^error:' "$log.out" || echo "no fact of that name?"; }
 
 # A fact that fails, or is not there, without a mutation says nothing with one.
-baseline() { # ON TEXT
-	mutations "$2" | awk -F '|' -v on="$1" '$2 == on {
-		print "/tmp/tests/" $3 " \047" $4 "\047 || { echo \"error: not without a mutation: " $4 "\"; exit 1; }" }' |
+baseline() { # ON
+	awk -F '|' -v on="$1" '$2 == on {
+		print "/tmp/tests/" $3 " \047" $4 "\047 || { echo \"error: not without a mutation: " $4 "\"; exit 1; }" }' "$log.list" |
 		sort -u > "$log.cmds"
-	[ -s "$log.cmds" ] || return 0
 	say "the facts without a mutation, on $1"
 	in_guest 900 "$1" "$(cat "$log.cmds")" || die "$(cause), see $log.out"
 }
@@ -51,9 +71,8 @@ baseline() { # ON TEXT
 try_some() { # FIRST OF
 	mutant=$build/mutant$1
 	log=$logs/mutate$1
-	[ "$1" = 1 ] || copy_kvm "$mutant"
+	[ "$1" = 1 ] || new_mutant
 	awk -v first="$1" -v of="$2" 'NR % of == first % of' "$logs/mutate.list" > "$log.list"
-	[ "$1" = 1 ] || build_modules || die "the modules do not build, see $log.build"
 	while IFS='|' read -r file on test fact edit <&3; do
 		how="$file: $edit"
 		if ! why=$(mutate "$file" "$edit"); then
@@ -68,11 +87,15 @@ try_some() { # FIRST OF
 	rm -rf "$mutant"
 }
 
-mutations "${1-}" > "$log.list"
+# What names no other machine is for x86.
+mutations "${1-}" | awk -F '|' -v arch="$arch" '{
+	on = $2; sub(/-.*/, "", on)
+	if ((on ~ /^(arm|riscv)64$/ ? on : "x86") == arch) print }' > "$log.list"
+[ -s "$log.list" ] || die "dev/mutations has none for $arch${1:+ with $1}"
 mutant=$build/mutant1
-copy_kvm "$mutant"
-build_modules || die "the modules do not build, see $log.build"
-for on in svm vmx svm-nrips smp; do baseline $on "${1-}"; done
+new_mutant
+machines=$(cut -d '|' -f 2 "$log.list" | sort -u)
+for on in $machines; do baseline "$on"; done
 
 jobs=$(nproc)
 for job in $(seq "$jobs"); do

@@ -1,10 +1,10 @@
 #!/bin/sh
 # tools_test.sh: facts about the scripts in dev/, as TAP: who is told to end, in whatever
 # phase, ends soon, with all that it has started, and says by its status which signal it was.
-# And dev/mutations are still about the code as it is, on this base.
+# And dev/mutations are still about the code as it is, on this base, whatever their machine.
 # shellcheck disable=SC2317
 . "$(dirname "$0")/lib.sh"
-unset KVM_GROUP KERNEL DEBUG ICOUNT CPUS MODULES ON
+unset KVM_GROUP KERNEL DEBUG ICOUNT CPUS MODULES KERNEL_IMAGE ON
 pid=
 trap '[ -z "$pid" ] || kill "$pid" 2>/dev/null' EXIT
 trap 'exit 143' TERM
