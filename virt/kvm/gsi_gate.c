@@ -150,3 +150,33 @@ bool kvm_gsi_is_masked(struct kvm *kvm, u32 nr)
 
 	return gsi && gsi_is_masked(gsi);
 }
+
+/*
+ * A gsi may have another route by the time that it is raised, and then whoever named
+ * a pin would raise something else.  In one section all of it: KVM_MASK_IRQ waits for
+ * those who have seen no masks, and KVM_SET_GSI_ROUTING for those who have seen the
+ * old routes.
+ */
+int kvm_set_pin(struct kvm *kvm, u32 pin, bool level,
+		int (*set)(struct kvm *kvm, u32 pin, bool level))
+{
+	struct kvm_gsi_mask *mask;
+	int gsi = -1, r;
+
+	guard(srcu)(&kvm->irq_srcu);
+
+	mask = kvm_gsi_mask(kvm);
+	if (mask && pin < KVM_IRQCHIP_NUM_PINS)
+		gsi = kvm_irq_map_chip_pin(kvm, 0, array_index_nospec(pin, KVM_IRQCHIP_NUM_PINS));
+	if (gsi < 0)
+		return set(kvm, pin, level);
+
+	if (!kvm_gsi_enter(mask, gsi, KVM_USERSPACE_IRQ_SOURCE_ID,
+			   level ? KVM_GSI_RAISE : KVM_GSI_LOWER))
+		return 0;
+
+	r = set(kvm, pin, level);
+	kvm_gsi_exit(mask, gsi);
+
+	return r;
+}

@@ -143,6 +143,18 @@ static struct kvm_gsi gsi_open(void *arg, unsigned long levels)
 	return noted;
 }
 
+/* Without pins there is nothing to lock.  Without a route an edge is lost. */
+static void gsi_unmask_msi(struct kvm *kvm, struct gsi_opening *opening, u32 nr,
+			   struct kvm_kernel_irq_routing_entry *routes, int n)
+{
+	struct kvm_gsi noted = gsi_open(opening, 0);
+
+	if (n && noted.raised)
+		routes->set(routes, kvm, KVM_USERSPACE_IRQ_SOURCE_ID, 1, false);
+	if (!n && noted.latch)
+		kvm_arch_drop_edge(routes, n, kvm, nr, true);
+}
+
 /*
  * The architecture opens the gsi with its pins locked, and then drives them, so that
  * no newer level is overtaken by those that have been noted:
@@ -171,7 +183,10 @@ static void gsi_unmask(struct kvm *kvm, struct kvm_gsi_mask *mask, u32 nr)
 
 	scoped_guard(srcu, &kvm->irq_srcu) {
 		n = kvm_irq_map_gsi(kvm, routes, nr);
-		kvm_arch_unmask_gsi(routes, n, kvm, nr, gsi_open, &opening);
+		if (n && routes->type == KVM_IRQ_ROUTING_IRQCHIP)
+			kvm_arch_unmask_gsi(routes, n, kvm, nr, gsi_open, &opening);
+		else
+			gsi_unmask_msi(kvm, &opening, nr, routes, n);
 	}
 }
 

@@ -3,7 +3,7 @@
  * What masking asks of the architecture, if its gsis are MSIs, or pins that stay
  * as they are while their gsi is masked.
  *
- * Path:     KVM_UNMASK_IRQ -> kvm_arch_unmask_gsi()
+ * Path:     KVM_MASK_IRQ -> kvm_arch_hold_pins()
  *           KVM_PENDING_IRQS -> kvm_arch_gsi_is_pending()
  *
  * Context:  the ioctls', which sleep.
@@ -12,7 +12,8 @@
  *
  * An architecture that lowers the pins of a masked gsi has its own versions of all of
  * these, see kvm_host.h for what they do.  Without, nobody holds a gsi up but who
- * has told so while it was masked, and nothing latches what is not noted.
+ * has told so while it was masked, and nothing latches what is not noted.  Only an
+ * unmask is each architecture's own, if it has pins.
  */
 
 #include <linux/kvm_host.h>
@@ -33,31 +34,6 @@ unsigned long __weak kvm_arch_hold_pins(struct kvm_kernel_irq_routing_entry *rou
 					int nr, struct kvm *kvm, u32 gsi)
 {
 	return 0;
-}
-
-/* It has heard of nothing, and may be high: then only a 0 before makes it an edge. */
-static void tell_pin(struct kvm_kernel_irq_routing_entry *e, struct kvm *kvm,
-		     const struct kvm_gsi *noted)
-{
-	if (noted->latch)
-		e->set(e, kvm, KVM_USERSPACE_IRQ_SOURCE_ID, 0, false);
-	if (noted->raised || noted->levels)
-		e->set(e, kvm, KVM_USERSPACE_IRQ_SOURCE_ID, 1, false);
-	if ((noted->raised || noted->told) && !noted->levels)
-		e->set(e, kvm, KVM_USERSPACE_IRQ_SOURCE_ID, 0, false);
-}
-
-void __weak kvm_arch_unmask_gsi(struct kvm_kernel_irq_routing_entry *routes, int nr,
-				struct kvm *kvm, u32 gsi,
-				struct kvm_gsi (*open)(void *arg, unsigned long levels),
-				void *arg)
-{
-	struct kvm_gsi noted = open(arg, 0);
-
-	if (nr && routes->type == KVM_IRQ_ROUTING_IRQCHIP)
-		tell_pin(routes, kvm, &noted);
-	else if (nr && noted.raised)
-		routes->set(routes, kvm, KVM_USERSPACE_IRQ_SOURCE_ID, 1, false);
 }
 
 bool __weak kvm_arch_gsi_is_pending(struct kvm_kernel_irq_routing_entry *routes, int nr,

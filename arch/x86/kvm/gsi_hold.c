@@ -204,19 +204,11 @@ void kvm_arch_unmask_gsi(struct kvm_kernel_irq_routing_entry *routes, int nr,
 	struct kvm_gsi noted;
 	bool lost;
 
-	if (has_pins(routes, nr)) {
-		kvm_pins_lock(kvm);
-		levels = pin_levels(routes, nr, kvm);
-		noted = open(arg, levels);
-		lost = restore_pins(routes, nr, kvm, levels, &noted);
-		kvm_pins_unlock(kvm);
-	} else {
-		noted = open(arg, 0);
-		lost = !nr && noted.latch;
-		if (nr && noted.raised)
-			routes->set(routes, kvm, KVM_USERSPACE_IRQ_SOURCE_ID, 1,
-				    false);
-	}
+	kvm_pins_lock(kvm);
+	levels = pin_levels(routes, nr, kvm);
+	noted = open(arg, levels);
+	lost = restore_pins(routes, nr, kvm, levels, &noted);
+	kvm_pins_unlock(kvm);
 
 	if (lost)
 		kvm_edge_dropped(kvm, gsi);

@@ -20,8 +20,8 @@
 
 #include <linux/kvm_host.h>
 #include <linux/bitops.h>
+#include <linux/cleanup.h>
 #include <linux/lockdep.h>
-#include <linux/minmax.h>
 #include <linux/nospec.h>
 #include <linux/spinlock.h>
 #include <kvm/arm_vgic.h>
@@ -36,26 +36,25 @@ unsigned long kvm_arch_gsi_source(int irq_source_id)
 	return THE_LINE;
 }
 
+static int set_spi(struct kvm *kvm, u32 pin, bool level)
+{
+	return kvm_vgic_inject_irq(kvm, NULL, VGIC_NR_PRIVATE_IRQS + pin, level,
+				   NULL);
+}
+
 /*
  * KVM_IRQ_LINE names an SPI, whose gsi may be masked: the one that has it as its route,
- * if any has.  Without masks it makes no difference.
+ * if any has.  A vgic that is initialised late waits for whoever sees the old routes,
+ * so not within kvm_set_pin().
  */
 int kvm_vgic_irq_line(struct kvm *kvm, u32 intid, bool level)
 {
-	u32 pin = intid - VGIC_NR_PRIVATE_IRQS;
-	int gsi = -1, r;
+	int r = vgic_lazy_init(kvm);
 
-	if (rcu_access_pointer(kvm->gsi_mask) && pin < KVM_IRQCHIP_NUM_PINS) {
-		pin = array_index_nospec(pin, KVM_IRQCHIP_NUM_PINS);
-		scoped_guard(srcu, &kvm->irq_srcu)
-			gsi = kvm_irq_map_chip_pin(kvm, 0, pin);
-	}
-	if (gsi < 0)
-		return kvm_vgic_inject_irq(kvm, NULL, intid, level, NULL);
+	if (r)
+		return r;
 
-	r = kvm_set_irq(kvm, KVM_USERSPACE_IRQ_SOURCE_ID, gsi, level, false);
-
-	return min(r, 0);
+	return kvm_set_pin(kvm, intid - VGIC_NR_PRIVATE_IRQS, level, set_spi);
 }
 
 static bool is_spi(struct kvm_kernel_irq_routing_entry *routes, int nr)
@@ -63,15 +62,11 @@ static bool is_spi(struct kvm_kernel_irq_routing_entry *routes, int nr)
 	return nr && routes->type == KVM_IRQ_ROUTING_IRQCHIP;
 }
 
-/*
- * A gsi has one route: to an SPI or an MSI.  The vgic may lack that SPI, or the kernel
- * have it for a device of its own, which no gsi is to touch.
- */
+/* A gsi has one route: to an SPI, which the vgic may lack, or an MSI. */
 static struct vgic_irq *spi_of(struct kvm_kernel_irq_routing_entry *routes, int nr,
 			       struct kvm *kvm)
 {
 	struct vgic_dist *dist = &kvm->arch.vgic;
-	struct vgic_irq *spi;
 	u32 pin;
 
 	if (!is_spi(routes, nr))
@@ -81,49 +76,49 @@ static struct vgic_irq *spi_of(struct kvm_kernel_irq_routing_entry *routes, int 
 	if (pin >= dist->nr_spis)
 		return NULL;
 
-	spi = &dist->spis[array_index_nospec(pin, dist->nr_spis)];
+	return &dist->spis[array_index_nospec(pin, dist->nr_spis)];
+}
 
-	return READ_ONCE(spi->owner) ? NULL : spi;
+/* The kernel may have it for a device of its own, which no gsi is to touch. */
+static bool is_gsis(struct vgic_irq *spi)
+{
+	lockdep_assert_held(&spi->irq_lock);
+
+	return !spi->owner;
 }
 
 static unsigned long line_of(struct vgic_irq *spi)
 {
-	lockdep_assert_held(&spi->irq_lock);
+	return is_gsis(spi) && spi->line_level ? THE_LINE : 0;
+}
 
-	return spi->line_level ? THE_LINE : 0;
+/* The level of the line, which stays so, or is low from here on. */
+static unsigned long read_line(struct vgic_irq *spi, bool lower)
+{
+	unsigned long levels;
+
+	if (!spi)
+		return 0;
+
+	scoped_guard(raw_spinlock_irqsave, &spi->irq_lock) {
+		levels = line_of(spi);
+		if (lower && levels)
+			spi->line_level = false;
+	}
+
+	return levels;
 }
 
 unsigned long kvm_arch_pin_levels(struct kvm_kernel_irq_routing_entry *routes,
 				  int nr, struct kvm *kvm)
 {
-	struct vgic_irq *spi = spi_of(routes, nr, kvm);
-	unsigned long levels, flags;
-
-	if (!spi)
-		return 0;
-
-	raw_spin_lock_irqsave(&spi->irq_lock, flags);
-	levels = line_of(spi);
-	raw_spin_unlock_irqrestore(&spi->irq_lock, flags);
-
-	return levels;
+	return read_line(spi_of(routes, nr, kvm), false);
 }
 
 unsigned long kvm_arch_hold_pins(struct kvm_kernel_irq_routing_entry *routes,
 				 int nr, struct kvm *kvm, u32 gsi)
 {
-	struct vgic_irq *spi = spi_of(routes, nr, kvm);
-	unsigned long levels, flags;
-
-	if (!spi)
-		return 0;
-
-	raw_spin_lock_irqsave(&spi->irq_lock, flags);
-	levels = line_of(spi);
-	spi->line_level = false;
-	raw_spin_unlock_irqrestore(&spi->irq_lock, flags);
-
-	return levels;
+	return read_line(spi_of(routes, nr, kvm), true);
 }
 
 /* An edge triggered SPI latches a level that is up, and any edge. */
@@ -136,9 +131,11 @@ static void unmask_spi(struct kvm *kvm, struct vgic_irq *spi,
 
 	raw_spin_lock_irqsave(&spi->irq_lock, flags);
 	noted = open(arg, line_of(spi));
-	spi->line_level = noted.levels;
-	if (spi->config == VGIC_CONFIG_EDGE && (noted.levels || noted.latch))
-		spi->pending_latch = true;
+	if (is_gsis(spi)) {
+		spi->line_level = noted.levels;
+		if (spi->config == VGIC_CONFIG_EDGE && (noted.levels || noted.latch))
+			spi->pending_latch = true;
+	}
 	vgic_queue_irq_unlock(kvm, spi, flags);
 }
 
@@ -148,32 +145,34 @@ void kvm_arch_unmask_gsi(struct kvm_kernel_irq_routing_entry *routes, int nr,
 			 void *arg)
 {
 	struct vgic_irq *spi = spi_of(routes, nr, kvm);
-	struct kvm_gsi noted;
 
-	if (spi) {
+	if (spi)
 		unmask_spi(kvm, spi, open, arg);
-		return;
-	}
-
-	noted = open(arg, 0);
-	if (nr && noted.raised)
-		routes->set(routes, kvm, KVM_USERSPACE_IRQ_SOURCE_ID, 1, false);
+	else
+		open(arg, 0);
 }
 
 /* Whether the guest has enabled it is not asked: the vgic keeps what it disables. */
+static bool spi_is_pending(struct vgic_irq *spi, const struct kvm_gsi *noted)
+{
+	unsigned long flags;
+	bool edge, gsis;
+
+	raw_spin_lock_irqsave(&spi->irq_lock, flags);
+	edge = spi->config == VGIC_CONFIG_EDGE;
+	gsis = is_gsis(spi);
+	raw_spin_unlock_irqrestore(&spi->irq_lock, flags);
+
+	return gsis && (noted->levels || (noted->latch && edge));
+}
+
 bool kvm_arch_gsi_is_pending(struct kvm_kernel_irq_routing_entry *routes, int nr,
 			     struct kvm *kvm, const struct kvm_gsi *noted)
 {
 	struct vgic_irq *spi = spi_of(routes, nr, kvm);
-	unsigned long flags;
-	bool edge;
 
 	if (!spi)
 		return !is_spi(routes, nr) && noted->raised;
 
-	raw_spin_lock_irqsave(&spi->irq_lock, flags);
-	edge = spi->config == VGIC_CONFIG_EDGE;
-	raw_spin_unlock_irqrestore(&spi->irq_lock, flags);
-
-	return noted->levels || (noted->latch && edge);
+	return spi_is_pending(spi, noted);
 }
