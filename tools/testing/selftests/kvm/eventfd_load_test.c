@@ -817,7 +817,7 @@ static int loaded(int nr)
  */
 static u64 guest_sent, guest_seen;
 
-static void guest_note_irq(struct ex_regs *regs)
+static void guest_note_sent(struct ex_regs *regs)
 {
 	guest_seen = READ_ONCE(guest_sent);
 	guest_irq_handler(regs);
@@ -843,9 +843,11 @@ static pthread_t start_vcpu(guest_fn_t fn)
 	};
 
 #ifdef __x86_64__
-	vm_install_exception_handler(vm, VECTOR, guest_note_irq);
+	vm_install_exception_handler(vm, VECTOR, guest_note_sent);
+#elif defined(__riscv)
+	vm_install_interrupt_handler(vm, guest_note_sent);
 #else
-	vm_install_exception_handler(vm, VECTOR_IRQ_CURRENT, guest_note_irq);
+	vm_install_exception_handler(vm, VECTOR_IRQ_CURRENT, guest_note_sent);
 #endif
 	sent = addr_gva2hva(vm, (gva_t)&guest_sent);
 	seen = addr_gva2hva(vm, (gva_t)&guest_seen);

@@ -117,6 +117,29 @@ FACT(level_edge, "MASK-9 a level that an edge triggered pin finds at unmask is o
 	TEST_ASSERT_EQ(take(VECTOR), 0);
 }
 
+FACT(edge_level, "MASK-9 a level that an edge triggered pin has found is gone with its end")
+{
+	boot_with_pin(EDGE);
+	mask(PIN_GSI);
+	set_line(PIN_GSI, 1);
+	unmask(PIN_GSI);
+	TEST_ASSERT_EQ(take(VECTOR), 1);
+	set_line(PIN_GSI, 0);
+	mask(PIN_GSI);
+	TEST_ASSERT(!is_pending(PIN_GSI), "A level that is gone is pending");
+	unmask(PIN_GSI);
+	TEST_ASSERT_EQ(take(VECTOR), 0);
+
+	/* Nor is it there if the pin is level triggered by then. */
+	mask(PIN_GSI);
+	set_line(PIN_GSI, 1);
+	unmask(PIN_GSI);
+	TEST_ASSERT_EQ(take(VECTOR), 1);
+	set_line(PIN_GSI, 0);
+	program_pin(PIN_GSI, VECTOR, LEVEL);
+	TEST_ASSERT(!pin_is_high(PIN_GSI) && !take(VECTOR), "The line is still up");
+}
+
 FACT(resample, "MASK-12 a resampled line is acknowledged, and raised again, across a mask")
 {
 	int fd = eventfd_new(), resamplefd = eventfd_new();
@@ -279,6 +302,10 @@ FACT(no_such_spi, "MASK-9 what comes for an SPI that the vgic lacks goes nowhere
 	TEST_ASSERT(!is_pending(PIN_GSI), "It is pending");
 	unmask(PIN_GSI);
 	TEST_ASSERT(irr_is_empty(vcpu), "It has become an interrupt");
+
+	/* Whether a GSI leads there or not, and is masked or not. */
+	TEST_ASSERT(_kvm_arm_irq_line(vm, MIN_SPI + NR_SPIS, 1) && errno == EINVAL,
+		    "KVM_IRQ_LINE got errno %i", errno);
 }
 
 FACT(uncached, "MASK-9 an MSI is raised at unmask though its translation is not cached")

@@ -313,6 +313,81 @@ FACT(storm_level, "MASK-8 MASK-9 after a storm of masks a line is as its source 
 	printf("%d masks\n", masks);
 }
 
+#ifndef __riscv
+static void *toggle_line(void *arg)
+{
+	pthread_barrier_wait(arg);
+	dither();
+	set_line(PIN_GSI, 1);
+	dither();
+	set_line(PIN_GSI, 0);
+	return NULL;
+}
+
+/* Only the first mask of a VM brings what all who raise a line look at from then on. */
+FACT(first_mask, "MASK-7 MASK-8 a line amid the first mask of a VM is held down, and not forgotten")
+{
+	int i, rounds = get_nprocs() > 1 ? 300 : 50, kept = 0;
+	pthread_barrier_t barrier;
+	pthread_t thread;
+
+	TEST_ASSERT(!pthread_barrier_init(&barrier, NULL, 2), "No barrier");
+	for (i = 0; i < rounds; i++) {
+		boot_with_pin(LEVEL | MASKED);
+		thread = spawn(toggle_line, &barrier);
+		pthread_barrier_wait(&barrier);
+		dither();
+		mask(PIN_GSI);
+		TEST_ASSERT(!pin_is_high(PIN_GSI), "In round %d the line is up", i);
+		kept += is_pending(PIN_GSI);
+		TEST_ASSERT(!pin_is_high(PIN_GSI), "In round %d the line has gone up", i);
+		if (i % 2)
+			unmask(PIN_GSI);
+		join(thread);
+		if (!(i % 2))
+			unmask(PIN_GSI);
+		TEST_ASSERT(!pin_is_high(PIN_GSI), "In round %d it stays up", i);
+		kvm_vm_free(vm);
+	}
+	printf("%d of %d were pending\n", kept, rounds);
+}
+
+static void *keep_rerouting(void *arg)
+{
+	struct kvm_irq_routing_entry to_pin = PIN_ROUTE(PIN_GSI, PIN_CHIP, PIN_GSI);
+
+	while (!READ_ONCE(stop_signalling)) {
+		set_route(MSI_ROUTE(PIN_GSI, OTHER_VECTOR));
+		dither();
+		set_route(to_pin);
+		dither();
+	}
+	return NULL;
+}
+
+/* A pin is named, wherever the GSI leads that led there. */
+FACT(rerouted, "MASK-5 KVM_IRQ_LINE amid new routes raises the line it names, and nothing else")
+{
+	pthread_t thread;
+	int i;
+
+	TEST_REQUIRE(!ON_X86);
+	boot_with_pin(LEVEL | MASKED);
+	mask(MSI_GSI);
+	thread = spawn(keep_rerouting, NULL);
+	for (i = 0; i < NR_ROUNDS; i++) {
+		set_line(PIN_GSI, 1);
+		TEST_ASSERT(pin_is_high(PIN_GSI), "In round %d the line is down", i);
+		dither();
+		set_line(PIN_GSI, 0);
+		TEST_ASSERT(!pin_is_high(PIN_GSI), "In round %d the line is up", i);
+	}
+	WRITE_ONCE(stop_signalling, true);
+	join(thread);
+	TEST_ASSERT(irr_is_empty(vcpu), "It has become an MSI");
+}
+#endif
+
 FACT(storm_all, "MASK-7 routes, irqfds, lines, masks and the guest, all at once, do no harm")
 {
 	static int fds[2];
