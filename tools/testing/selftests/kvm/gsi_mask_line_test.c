@@ -138,6 +138,16 @@ FACT(edge_level, "MASK-9 a level that an edge triggered pin has found is gone wi
 	set_line(PIN_GSI, 0);
 	program_pin(PIN_GSI, VECTOR, LEVEL);
 	TEST_ASSERT(!pin_is_high(PIN_GSI) && !take(VECTOR), "The line is still up");
+
+	/* One that was up before the mask is an edge as well. */
+	program_pin(PIN_GSI, VECTOR, LEVEL | MASKED);
+	set_line(PIN_GSI, 1);
+	mask(PIN_GSI);
+	program_pin(PIN_GSI, VECTOR, EDGE);
+	TEST_ASSERT(is_pending(PIN_GSI) && !take(VECTOR), "It is not kept");
+	unmask(PIN_GSI);
+	TEST_ASSERT_EQ(take(VECTOR), 1);
+	set_line(PIN_GSI, 0);
 }
 
 FACT(resample, "MASK-12 a resampled line is acknowledged, and raised again, across a mask")
@@ -202,6 +212,16 @@ FACT(route_to_msi, "MASK-10 what came for a pin is an MSI if that is the route a
 	unmask(PIN_GSI);
 	TEST_ASSERT(take(OTHER_VECTOR) == 1 && !irqs_taken(VECTOR), "Not by the new route");
 }
+
+#ifdef __riscv
+FACT(irq_line, "MASK-5 KVM_IRQ_LINE names a source, which is not masked with any GSI")
+{
+	boot_with_pin(EDGE);
+	mask_range(0, NR_GSIS);
+	pulse_line(PIN_GSI);
+	TEST_ASSERT(take(VECTOR) == 1 && !is_pending(PIN_GSI), "It is masked");
+}
+#endif
 
 #ifdef __aarch64__
 FACT(latched, "MASK-6 an edge that a vgic has latched before the mask is the guest's")

@@ -85,7 +85,9 @@ FACT(route, "ROUTE-2 an LPI is posted by its new route, and by none if it has no
 	boot_with_device();
 	set_route(MSI_ROUTE(MSI_GSI, OTHER_VECTOR));
 	must_come(OTHER_VECTOR, true);
+	drain();
 	set_route(MSI_ROUTE(MSI_GSI, OTHER_VECTOR));
+	TEST_ASSERT(!take(OTHER_VECTOR), "The same route again has raised it");
 	must_come(OTHER_VECTOR, true);
 
 	remove_routes();
@@ -154,6 +156,67 @@ FACT(its_off, "MASK-13 an LPI is not posted while masked, though the guest has t
 	drain();
 	must_come_to_host();
 	TEST_ASSERT(is_pending(MSI_GSI) && !take(VECTOR), "It is not masked");
+}
+
+FACT(kept_its_off, "MASK-6 an LPI that is posted and not taken yet outlives a mask with the ITS off")
+{
+	TEST_REQUIRE(kvm_has_cap(KVM_CAP_GSI_MASK));
+	boot_with_device();
+	must_come(VECTOR, true);
+	run_in_guest(guest_turn_its_off, 0, 0, 0);
+	doorbell_fire(device);
+	mask(MSI_GSI);
+	TEST_ASSERT(take(VECTOR) > 0, "The mask has lost it");
+}
+
+/* With the device's table all its events go. */
+static void guest_unmap_device(u64 unused1, u64 unused2, u64 unused3)
+{
+	its_send_mapd_cmd((void *)TABLE_GPA(COMMANDS), 0, TABLE_GPA(EVENTS), SZ_64K, false);
+}
+
+static void guest_map_device(u64 event, u64 unused1, u64 unused2)
+{
+	void *commands = (void *)TABLE_GPA(COMMANDS);
+
+	its_send_mapd_cmd(commands, 0, TABLE_GPA(EVENTS), SZ_64K, true);
+	its_send_mapti_cmd(commands, 0, event, 0, FIRST_LPI + event);
+	its_send_invall_cmd(commands, 0);
+}
+
+FACT(unmapped, "ROUTE-2 an LPI that the guest's ITS has forgotten is not posted until its next route")
+{
+	boot_with_device();
+	must_come(VECTOR, true);
+	run_in_guest(guest_unmap_device, 0, 0, 0);
+	must_come_to_host();
+	TEST_ASSERT(!take(VECTOR), "It is still posted");
+	run_in_guest(guest_map_device, VECTOR, 0, 0);
+	must_come(VECTOR, false);
+	remove_routes();
+	set_route(MSI_ROUTE(MSI_GSI, VECTOR));
+	must_come(VECTOR, true);
+}
+
+#define NOWHERE		(LAST_EVENT + 2)
+
+/* The second event finds the LPI that the first has made, which has no vCPU. */
+static void guest_map_nowhere(u64 unused1, u64 unused2, u64 unused3)
+{
+	void *commands = (void *)TABLE_GPA(COMMANDS);
+
+	its_send_mapti_cmd(commands, 0, NOWHERE, 1, FIRST_LPI + NOWHERE);
+	its_send_mapti_cmd(commands, 0, NOWHERE + 1, 0, FIRST_LPI + NOWHERE);
+}
+
+FACT(nowhere, "ROUTE-2 an LPI that the guest has mapped to no vCPU is not posted")
+{
+	boot_with_device();
+	run_in_guest(guest_map_nowhere, 0, 0, 0);
+	set_route(MSI_ROUTE(MSI_GSI, NOWHERE + 1));
+	must_come_to_host();
+	set_route(MSI_ROUTE(MSI_GSI, VECTOR));
+	must_come(VECTOR, true);
 }
 
 FACT(masked, "MASK-13 an LPI is not posted while masked, and posted again after the unmask")
