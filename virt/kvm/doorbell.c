@@ -116,28 +116,31 @@ static struct kvm_doorbell *io_site_of(struct kvm_doorbells *doorbells,
 }
 
 /*
- * One write must never match two doorbells: a doorbell of any length excludes
- * all others at its address, one of any value excludes those of its length.
- * Equal datamatches are left to the hash to detect.
+ * The site that a new doorbell joins, NULL if it is to be one.  One write must
+ * never match two doorbells: a doorbell of any length excludes all others at its
+ * address, one of any value excludes those of its length.  Equal datamatches are
+ * left to the hash to detect.
  */
-static bool doorbell_collides(struct kvm_doorbells *doorbells,
-			      const struct kvm_io_key *key)
+static struct kvm_doorbell *io_site_to_join(struct kvm_doorbells *doorbells,
+					    const struct kvm_io_key *key)
 {
 	struct kvm_doorbell *site;
 	u32 len;
 
 	if (key->len) {
 		site = io_site_of(doorbells, key, key->len);
-		return site && (site->key.wildcard || key->wildcard);
+		if (site && (site->key.wildcard || key->wildcard))
+			return ERR_PTR(-EEXIST);
+		return site;
 	}
 
 	/* Each of them finds one of any length, too. */
 	for (len = 1; len <= 8; len *= 2) {
 		if (io_site_of(doorbells, key, len))
-			return true;
+			return ERR_PTR(-EEXIST);
 	}
 
-	return false;
+	return NULL;
 }
 
 static void io_filter_add(struct kvm_doorbells *doorbells, u32 bus, gpa_t addr)
@@ -145,6 +148,17 @@ static void io_filter_add(struct kvm_doorbells *doorbells, u32 bus, gpa_t addr)
 	lockdep_assert_held(&doorbells->lock);
 
 	set_bit(kvm_doorbell_filter_bit(addr), doorbells->filter[bus]);
+}
+
+/* Others test bits meanwhile. */
+static void io_filter_clear(struct kvm_doorbells *doorbells, u32 bus)
+{
+	unsigned int i;
+
+	lockdep_assert_held(&doorbells->lock);
+
+	for (i = 0; i < ARRAY_SIZE(doorbells->filter[bus]); i++)
+		WRITE_ONCE(doorbells->filter[bus][i], 0);
 }
 
 /* One that any value rings is visible then. */
@@ -175,10 +189,9 @@ static void io_site_remove(struct kvm_doorbells *doorbells,
 
 	rhashtable_remove_fast(&doorbells->sites, &site->site, io_site_params);
 	if (!--doorbells->nr_sites[bus]) {
-		bitmap_zero(doorbells->filter[bus], KVM_DOORBELL_FILTER_SIZE);
+		io_filter_clear(doorbells, bus);
 		if (bus == KVM_MMIO_BUS)
-			bitmap_zero(doorbells->filter[KVM_FAST_MMIO_BUS],
-				    KVM_DOORBELL_FILTER_SIZE);
+			io_filter_clear(doorbells, KVM_FAST_MMIO_BUS);
 	}
 }
 
@@ -204,10 +217,10 @@ int kvm_doorbell_add(struct kvm_doorbells *doorbells,
 	struct kvm_doorbell *site;
 	int r = 0;
 
-	if (doorbell_collides(doorbells, key))
-		return -EEXIST;
+	site = io_site_to_join(doorbells, key);
+	if (IS_ERR(site))
+		return PTR_ERR(site);
 
-	site = io_site_of(doorbells, key, key->len);
 	if (!site) {
 		site = doorbell;
 		r = io_site_add(doorbells, site);
@@ -257,12 +270,12 @@ void kvm_doorbell_del(struct kvm_doorbells *doorbells,
 		      struct kvm_doorbell *doorbell)
 {
 	struct kvm_io_key *key = &doorbell->key;
-	struct kvm_doorbell *site;
+	struct kvm_doorbell *site = doorbell;
 
 	lockdep_assert_held(&doorbells->lock);
 
-	site = io_site_of(doorbells, key, key->len);
 	if (!key->wildcard) {
+		site = io_site_of(doorbells, key, key->len);
 		rhashtable_remove_fast(&doorbells->matches, &doorbell->match,
 				       io_match_params);
 		site->nr_match--;

@@ -18,7 +18,7 @@
 /**
  * struct kvm_io_key - what a doorbell is known by
  * @addr: guest physical address, I/O port or subchannel
- * @datamatch: the value that rings, zero-extended; 0 if any does
+ * @datamatch: the value that rings, zero-extended, unless any does
  * @len: access size in bytes; 0 if any rings
  * @bus: enum kvm_bus
  * @wildcard: any value rings

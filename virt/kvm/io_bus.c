@@ -8,7 +8,7 @@
  * zone) owns an interval of addresses; a VM has few, they stand in a sorted
  * array per bus, see io_range.c.  A doorbell owns writes to one address, of one
  * length or any, of one value or any; a VM may have thousands, at one address or
- * at many, found by hash, see doorbell.c.  No two match the same write.
+ * at many, found by hash, see doorbell.c.  No two doorbells match the same write.
  *
  * Order:    The older device goes first, where ages of ranges and doorbells are
  *           counted together; but a doorbell goes before any range that starts
@@ -16,20 +16,22 @@
  *           covered, so that all others ring without a look at the ranges.
  *
  * Context:  kvm_io_bus_write() and _read() run in the vCPU's thread with
- *           kvm->srcu held; the op of a range may sleep.  kvm_io_bus_ring() may
- *           run with interrupts off, kvm_io_bus_get_dev() in hard irq.
+ *           kvm->srcu held; the op of a range may sleep.  kvm_io_bus_ring(), and
+ *           kvm_io_bus_write() to KVM_FAST_MMIO_BUS, may run with interrupts off,
+ *           kvm_io_bus_get_dev() in hard irq.
  *
  * Locks:    kvm->slots_lock -> kvm_doorbells.lock.  The former guards the ranges
- *           against other registrations, the latter all changes; nothing is
- *           waited for under it.
+ *           against other registrations, the latter all changes and ages.  Nothing
+ *           is waited for under the latter, which every assign and deassign takes:
+ *           a registration makes its copy before.
  *
  * Life:     The array of ranges is read and freed under RCU.  The device of a
  *           range is used under kvm->srcu, and kvm_io_bus_unregister_devs()
  *           waits for a grace period of that.  Doorbells and sites are read and
  *           freed under RCU and nothing ever waits for them: looking one up and
  *           ringing it is one RCU read section, and no pointer to it leaves
- *           that.  Once a doorbell is unlinked its owner makes it refuse to
- *           ring, see ioeventfd_silence().
+ *           that.  Its owner makes a doorbell refuse to ring, see
+ *           ioeventfd_silence(), before it is unlinked.
  *
  * Races:    an access against registrations at io_ranges_gather(), a doorbell
  *           against the ranges that cover it at io_bus_look_for_cover(), an
@@ -191,7 +193,8 @@ static int io_bus_write_fast(struct kvm_vcpu *vcpu, gpa_t addr)
  * A covered doorbell is looked up twice, before and after the ranges that go
  * first.  If it has died in between, the write counts as one that came after
  * its death, and meets what is there now; ranges that have declined it may be
- * asked again.
+ * asked again.  A doorbell that has come there since and is covered again is
+ * the exception: the write counts as one that came before it.
  */
 static noinline int io_bus_ring_covered(struct kvm_vcpu *vcpu, u32 bus,
 					gpa_t addr, int len, const void *val,
@@ -297,10 +300,14 @@ struct kvm_io_device *kvm_io_bus_get_dev(struct kvm *kvm, enum kvm_bus bus_idx,
 }
 EXPORT_SYMBOL_FOR_KVM_INTERNAL(kvm_io_bus_get_dev);
 
-static struct kvm_io_ranges *io_ranges(struct kvm_io_bus *io, u32 bus)
+/* Replaced under both locks, so that either keeps it. */
+static struct kvm_io_ranges *io_ranges(struct kvm *kvm, u32 bus)
 {
+	struct kvm_io_bus *io = kvm->io_bus;
+
 	return rcu_dereference_protected(io->ranges[bus],
-					 lockdep_is_held(&io->doorbells.lock));
+					 lockdep_is_held(&io->doorbells.lock) ||
+					 lockdep_is_held(&kvm->slots_lock));
 }
 
 /*
@@ -317,7 +324,7 @@ int kvm_io_bus_add_doorbell(struct kvm *kvm, struct kvm_doorbell *doorbell)
 	guard(mutex)(&io->doorbells.lock);
 
 	seq = io->seq + 1;
-	if (kvm_io_ranges_cover(io_ranges(io, key->bus), key->addr, seq))
+	if (kvm_io_ranges_cover(io_ranges(kvm, key->bus), key->addr, seq))
 		doorbell->seq = seq;
 	r = kvm_doorbell_add(&io->doorbells, doorbell);
 	if (!r)
@@ -328,12 +335,18 @@ int kvm_io_bus_add_doorbell(struct kvm *kvm, struct kvm_doorbell *doorbell)
 
 /*
  * Waits for nobody: the array goes by RCU, and a new range is younger than all
- * doorbells, so that none of them becomes covered by it.
+ * doorbells, so that none of them becomes covered by it.  Those that come while
+ * the copy is made are older still, so its age is the last thing that it gets.
  */
 int kvm_io_bus_register_dev(struct kvm *kvm, enum kvm_bus bus_idx, gpa_t addr,
 			    int len, struct kvm_io_device *dev)
 {
-	struct kvm_io_range new = { .first = addr, .last = addr, .dev = dev };
+	struct kvm_io_range new = {
+		.first = addr,
+		.last = addr,
+		.seq = U64_MAX,
+		.dev = dev,
+	};
 	struct kvm_io_bus *io = kvm->io_bus;
 	struct kvm_io_ranges *old, *ranges;
 
@@ -346,20 +359,20 @@ int kvm_io_bus_register_dev(struct kvm *kvm, enum kvm_bus bus_idx, gpa_t addr,
 	if (len && check_add_overflow(addr, (u32)len - 1, &new.last))
 		new.last = U64_MAX;
 
-	guard(mutex)(&io->doorbells.lock);
-
 	if (io->nr_ranges[bus_idx] >= NR_IOBUS_DEVS)
 		return -ENOSPC;
 
-	old = io_ranges(io, bus_idx);
-	new.seq = io->seq + 1;
+	/* Nobody marks any of them as gone meanwhile. */
+	old = io_ranges(kvm, bus_idx);
 	ranges = kvm_io_ranges_with(old, &new);
 	if (!ranges)
 		return -ENOMEM;
 
-	io->seq++;
 	io->nr_ranges[bus_idx]++;
-	rcu_assign_pointer(io->ranges[bus_idx], ranges);
+	scoped_guard(mutex, &io->doorbells.lock) {
+		kvm_io_ranges_set_age(ranges, addr, ++io->seq);
+		rcu_assign_pointer(io->ranges[bus_idx], ranges);
+	}
 	if (old)
 		kvfree_rcu(old, rcu);
 
@@ -367,10 +380,11 @@ int kvm_io_bus_register_dev(struct kvm *kvm, enum kvm_bus bus_idx, gpa_t addr,
 }
 
 /* Mark what the caller wants to be gone; returns whether there was any. */
-static bool io_bus_remove(struct kvm_io_bus *io, u32 bus,
+static bool io_bus_remove(struct kvm *kvm, u32 bus,
 			  bool (*is_wanted)(struct kvm_io_device *dev,
 					    const void *arg), const void *arg)
 {
+	struct kvm_io_bus *io = kvm->io_bus;
 	struct kvm_io_ranges *ranges;
 	struct kvm_io_range *range;
 	bool any = false;
@@ -378,7 +392,7 @@ static bool io_bus_remove(struct kvm_io_bus *io, u32 bus,
 
 	guard(mutex)(&io->doorbells.lock);
 
-	ranges = io_ranges(io, bus);
+	ranges = io_ranges(kvm, bus);
 	for (i = 0; ranges && i < ranges->nr; i++) {
 		range = &ranges->range[i];
 		if (range->gone || !is_wanted(range->dev, arg))
@@ -401,20 +415,15 @@ void kvm_io_bus_unregister_devs(struct kvm *kvm, enum kvm_bus bus_idx,
 						  const void *arg),
 				const void *arg)
 {
-	struct kvm_io_bus *io = kvm->io_bus;
-	struct kvm_io_ranges *ranges;
-
 	lockdep_assert_held(&kvm->slots_lock);
 
-	if (!io || !io_bus_remove(io, bus_idx, is_wanted, arg))
+	if (!kvm->io_bus || !io_bus_remove(kvm, bus_idx, is_wanted, arg))
 		return;
 
 	/* Pairs with the vCPU's kvm->srcu section, see io_ranges_gather(). */
 	synchronize_srcu_expedited(&kvm->srcu);
 	/* Still the same array: only a registration replaces it. */
-	ranges = rcu_dereference_protected(io->ranges[bus_idx],
-					   lockdep_is_held(&kvm->slots_lock));
-	kvm_io_ranges_destroy_gone(ranges);
+	kvm_io_ranges_destroy_gone(io_ranges(kvm, bus_idx));
 }
 
 static bool io_device_is(struct kvm_io_device *dev, const void *arg)

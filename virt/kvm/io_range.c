@@ -253,8 +253,9 @@ static void io_ranges_join(struct kvm_io_ranges *ranges,
 }
 
 /*
- * A copy with one more range, which is the youngest.  Only here those that are
- * gone are dropped: taking a range out needs no memory.
+ * A copy with one more range, which is the youngest, whatever its age is going to
+ * be: that is U64_MAX until kvm_io_ranges_set_age().  Only here those that are gone
+ * are dropped: taking a range out needs no memory.
  */
 struct kvm_io_ranges *kvm_io_ranges_with(struct kvm_io_ranges *old,
 					 const struct kvm_io_range *new)
@@ -277,6 +278,12 @@ struct kvm_io_ranges *kvm_io_ranges_with(struct kvm_io_ranges *old,
 	io_clusters_take(ranges, old, end, nr);
 
 	return ranges;
+}
+
+/* For the new range, which is at @addr, while nobody else has seen the copy. */
+void kvm_io_ranges_set_age(struct kvm_io_ranges *ranges, gpa_t addr, u64 seq)
+{
+	ranges->range[io_ranges_search(ranges, addr, U64_MAX - 1)].seq = seq;
 }
 
 static void io_range_destroy(struct kvm_io_range *range)

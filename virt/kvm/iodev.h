@@ -22,7 +22,7 @@
  * @last: highest address
  * @lowest: lowest address of all ranges in its cluster
  * @highest: highest address of all ranges in its cluster
- * @seq: age, see struct kvm_io_bus
+ * @seq: age, see struct kvm_io_bus; U64_MAX until it is published
  * @dev: the device, NULL once it has been freed
  * @nr_after: how many younger ones its cluster has
  * @gone: it is unregistered; set while others read
@@ -94,6 +94,7 @@ unsigned int kvm_io_ranges_gather(struct kvm_io_ranges *ranges,
 bool kvm_io_ranges_cover(struct kvm_io_ranges *ranges, gpa_t addr, u64 seq);
 struct kvm_io_ranges *kvm_io_ranges_with(struct kvm_io_ranges *old,
 					 const struct kvm_io_range *new);
+void kvm_io_ranges_set_age(struct kvm_io_ranges *ranges, gpa_t addr, u64 seq);
 void kvm_io_ranges_destroy_gone(struct kvm_io_ranges *ranges);
 void kvm_io_ranges_destroy(struct kvm_io_ranges *ranges);
 
@@ -108,8 +109,9 @@ void kvm_io_ranges_destroy(struct kvm_io_ranges *ranges);
  * struct kvm_io_bus - the buses of a VM
  * @doorbells: the doorbells; their lock guards @seq and @ranges as well
  * @seq: the age of the youngest range or doorbell; both kinds count here
- * @ranges: the ranges, per bus; NULL as long as there are none
- * @nr_ranges: how many devices are registered, per bus
+ * @ranges: the ranges, per bus; NULL as long as there are none.  Who changes them
+ *	holds kvm->slots_lock, too
+ * @nr_ranges: how many devices are registered, per bus; under kvm->slots_lock
  */
 struct kvm_io_bus {
 	struct kvm_doorbells doorbells;

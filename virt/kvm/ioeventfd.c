@@ -7,9 +7,9 @@
  * Context:  ioeventfd_write() runs in the vCPU's thread, in an RCU read section,
  *           possibly with interrupts off.
  *
- * Locks:    ioeventfd.lock -> the eventfd's wqh.lock.  It makes signalling and
- *           taking away the eventfd exclude each other.
- *           kvm_doorbells.lock guards assign and deassign.
+ * Locks:    kvm_doorbells.lock -> ioeventfd.lock -> the eventfd's wqh.lock.  The
+ *           first one guards assign and deassign.  The second one makes signalling
+ *           and taking away the eventfd exclude each other.
  *
  * Life:     An ioeventfd lives until it is deassigned or the last reference to
  *           the VM goes; closing the eventfd does not end it.  After
@@ -32,8 +32,9 @@
 /**
  * struct ioeventfd - a guest write that signals an eventfd
  * @doorbell: where and what to write; the first member, see there
- * @lock: guards @eventfd
- * @eventfd: what to signal, NULL once deassigned
+ * @lock: held to signal @eventfd, and to take it away
+ * @eventfd: what to signal, NULL once deassigned; who takes it away holds
+ *	kvm_doorbells.lock as well, so that either lock will do to look at it
  */
 struct ioeventfd {
 	struct kvm_doorbell doorbell;
@@ -123,14 +124,12 @@ static bool ioeventfd_is_wildcard(const struct kvm_ioeventfd *args)
 
 static struct kvm_io_key ioeventfd_key(const struct kvm_ioeventfd *args)
 {
-	bool wildcard = ioeventfd_is_wildcard(args);
-
 	return (struct kvm_io_key) {
 		.addr = args->addr,
-		.datamatch = wildcard ? 0 : args->datamatch,
+		.datamatch = args->datamatch,
 		.len = args->len,
 		.bus = ioeventfd_bus(args),
-		.wildcard = wildcard,
+		.wildcard = ioeventfd_is_wildcard(args),
 	};
 }
 

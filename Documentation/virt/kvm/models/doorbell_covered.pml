@@ -8,6 +8,7 @@
  *
  * NO_COVERED_FIRST: the doorbell is marked as covered when it is there; finds "asked["
  * NO_LOCK: an assign without kvm_doorbells.lock; finds "asked["
+ * NO_LATE_AGE: the lock is dropped between range 1's age and its array; finds "asked["
  * NO_MARK: nobody marks a range as gone, nor waits; finds "!(freed["
  * NO_SRCU: the range's device is freed without a grace period; finds "!(freed["
  * NO_LOOK: the first kick takes off the mark without a look; finds "asked["
@@ -116,10 +117,13 @@ active proctype ioeventfd_assign() {
 
 active proctype kvm_io_bus_register_dev() {
 	(over >= 1);
-	lock(slots_lock); lock(doorbells_lock);
-	atomic {	/* kvm_io_ranges_with() */
-		age[1] = seq + 1; in[2] = in[0] && !gone[0]; in[3] = true; seq++
-	};
+	lock(slots_lock);
+	atomic { in[2] = in[0] && !gone[0]; in[3] = true };	/* kvm_io_ranges_with() */
+	lock(doorbells_lock);
+	atomic { seq++; age[1] = seq };		/* kvm_io_ranges_set_age() */
+#ifdef NO_LATE_AGE
+	unlock(doorbells_lock); lock(doorbells_lock);
+#endif
 	atomic { ranges = 1; unlock(doorbells_lock); unlock(slots_lock) };
 	over++
 }

@@ -1,32 +1,34 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Kicks against deassigns and an assign of doorbells at one site: virt/kvm/ioeventfd.c,
+ * Kicks against deassigns and assigns of doorbells at one site: virt/kvm/ioeventfd.c,
  * ioeventfd_write() and ioeventfd_silence(), virt/kvm/doorbell.c, kvm_doorbell_add() and _del().
- * Doorbell 0 is for one value, 1 for another, and 2 for that of 0, after that has gone.
- * The first of them is the site, see struct kvm_doorbell. IOEV-9: once a deassign has returned no
- * vCPU signals any more; once an assign has returned every write that comes then rings.
+ * Doorbell 0 is for one value, 1 for another, and 2 for that of 0, after that has gone. Before
+ * that 3, for the same, fails: there is no memory for its match. The first doorbell is the site,
+ * see struct kvm_doorbell. IOEV-9: once a deassign has returned no vCPU signals any more; once an
+ * assign has returned every write that comes then rings.
  *
  * NO_LOCK: the eventfd is taken away without ioeventfd.lock; finds "ctx[d]"
  * NO_SILENCE: the eventfd is not taken away at all; finds "!(gone[d])"
  * NO_RCU: kfree() instead of kfree_rcu(); finds "!(freed["
- * NO_HOST: the first doorbell goes though it is the site of the other; finds "!(freed[site])"
+ * NO_STAY: the first doorbell goes though it is the site of the other; finds "!(freed[site])"
  * NO_UNHASH: the last one leaves the hash when the lock is dropped; finds "(rang||"
+ * NO_UNDO: the site of doorbell 3 stays when its match fails; finds "!(freed[site])"
  */
 #define lock(l) atomic { !l -> l = true }
 #define unlock(l) l = false
-#define NONE 3
+#define NONE 4
 
 bool doorbells_lock;		/* kvm_doorbells.lock */
 byte hashed = 0;		/* the site in doorbells->sites */
 byte match[2] = NONE;		/* doorbells->matches, by value */
-byte nr[3];			/* site->nr_match */
+byte nr[4];			/* site->nr_match */
 bool io_lock[3];		/* ioeventfd.lock */
 bool eventfd[3] = true;		/* ioeventfd.eventfd is not NULL */
 bool ctx[3] = true;		/* the reference that goes with it */
 bool begun[3], gone[3];		/* its deassign has begun, has returned */
-bool dying[3], freed[3];	/* kfree_rcu(), and what comes of it */
+bool dying[4], freed[4];	/* kfree_rcu(), and what comes of it */
 bool assigned, ready;		/* the assign of doorbell 2 has returned; there are 0 and 1 */
-byte readers, over;		/* RCU read sections */
+byte readers;			/* RCU read sections */
 
 init { atomic { match[0] = 0; match[1] = 1; nr[0] = 2; ready = true } }
 
@@ -58,8 +60,7 @@ active [2] proctype kvm_io_bus_ring() {
 	:: else
 	fi;
 	readers--;
-	assert(rang || (begun[value] && !(late && value == 0)));
-	over++
+	assert(rang || (begun[value] && !(late && value == 0)))
 }
 
 inline doorbell_free(d) { assert(!dying[d]); dying[d] = true }
@@ -86,7 +87,7 @@ active [2] proctype ioeventfd_deassign() {
 	match[me] = NONE;
 	nr[site]--;
 	last = !nr[site];
-#ifdef NO_HOST
+#ifdef NO_STAY
 	doorbell_free(me);
 #else
 	if
@@ -98,7 +99,7 @@ active [2] proctype ioeventfd_deassign() {
 	unlock(doorbells_lock);
 #endif
 	if
-#ifdef NO_HOST
+#ifdef NO_STAY
 	:: last -> hashed = NONE
 #else
 	:: last -> hashed = NONE; doorbell_free(site)
@@ -108,7 +109,16 @@ active [2] proctype ioeventfd_deassign() {
 #ifndef NO_UNHASH
 	unlock(doorbells_lock);
 #endif
-	gone[me] = true; over++
+	gone[me] = true
+}
+
+/* io_site_to_join(), or else io_site_add() */
+inline site_for(d) {
+	site = hashed;
+	if
+	:: site == NONE -> site = d; hashed = d
+	:: else -> assert(!freed[site]); assert(!dying[site])
+	fi
 }
 
 active proctype ioeventfd_assign() {
@@ -116,11 +126,18 @@ active proctype ioeventfd_assign() {
 
 	gone[0];
 	lock(doorbells_lock);
-	site = hashed;
+	site_for(3);
+#ifndef NO_UNDO
 	if
-	:: site == NONE -> site = 2; hashed = 2
-	:: else -> assert(!freed[site]); assert(!dying[site])
+	:: site == 3 -> hashed = NONE
+	:: else
 	fi;
+#endif
+	unlock(doorbells_lock);
+	doorbell_free(3);		/* by ioeventfd_assign() */
+
+	lock(doorbells_lock);
+	site_for(2);
 	match[0] = 2;
 	nr[site]++;
 	unlock(doorbells_lock);
@@ -128,8 +145,8 @@ active proctype ioeventfd_assign() {
 }
 
 /* Those that kfree_rcu() frees; readers that come later find nothing, and may be waited for. */
-active [2] proctype rcu() {
-	byte me = _pid - 6;
+active [3] proctype rcu() {
+	byte me = (_pid == 8 -> 3 : _pid - 6);
 
 #ifdef NO_RCU
 end:	dying[me] -> freed[me] = true

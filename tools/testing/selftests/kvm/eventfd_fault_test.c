@@ -10,6 +10,7 @@
  * only what userspace does.
  */
 #include <fcntl.h>
+#include <sched.h>
 
 #include "irq_guest.h"
 
@@ -469,6 +470,64 @@ FACT(ioeventfd_joins, "T-23 and so does that of a second value at an address, an
 	TEST_ASSERT_ERRNO(__ioeventfd_ioctl(vm, fd, MMIO_GPA, 8, 0, 0), EEXIST);
 	ioeventfd_ioctl(vm, fd, MMIO_GPA, 8, 6, DATAMATCH | KVM_IOEVENTFD_FLAG_DEASSIGN);
 	ioeventfd_assign(vm, fd, MMIO_GPA, 8, 0);
+}
+
+/*
+ * A work of the CPU grows the kernel's table of values, of 64 buckets, long before there are
+ * more values than that.  If it does not get to run, the assign does, without waiting for
+ * memory.  By then the address of a value that is the first there is in another table.
+ */
+#define NR_BUCKETS	64
+
+static void keep_works_out(bool keep)
+{
+	struct sched_param param = { .sched_priority = keep };
+
+	TEST_ASSERT(!sched_setscheduler(0, keep ? SCHED_FIFO : SCHED_OTHER, &param),
+		    "sched_setscheduler() got errno %d", errno);
+}
+
+static void no_address(void)
+{
+	keep_works_out(false);
+	no_doorbell();
+	ioeventfd_assign(vm, doorbell.fd, doorbell.addr, 8, 0);
+	ioeventfd_deassign(vm, doorbell.fd, doorbell.addr, 8, 0);
+}
+
+static int vm_with_full_table(void)
+{
+	int i;
+
+	keep_works_out(false);
+	if (vm)
+		kvm_vm_free(vm);
+	vm = vm_create_barebones();
+	keep_works_out(true);
+	for (i = 0; i <= NR_BUCKETS; i++)
+		ioeventfd_ioctl(vm, doorbell.fd, MMIO_GPA, 8, i, DATAMATCH);
+
+	return 0;
+}
+
+FACT(ioeventfd_table, "T-23 and so does that of a value at a new address, if the table is to grow")
+{
+	struct failures failed;
+	cpu_set_t cpu;
+
+	CPU_ZERO(&cpu);
+	CPU_SET(sched_getcpu(), &cpu);
+	TEST_ASSERT(!sched_setaffinity(0, sizeof(cpu), &cpu), "sched_setaffinity() got errno %d",
+		    errno);
+	open_fail_nth();
+	doorbell = doorbells[5];
+	doorbell.addr += 8;
+	doorbell.fd = eventfd_new();
+	vm_with_full_table();
+	failed = must_fail_cleanly(assign_doorbell, no_address, vm_with_full_table);
+	keep_works_out(false);
+	/* Of the ioeventfd, and of the table. */
+	TEST_ASSERT_EQ(failed.memory, 2);
 }
 
 /* T-7 T-8: there was a time when this dropped the whole bus. */
