@@ -374,7 +374,8 @@ FACT(signal_msi, "MASK-5 KVM_SIGNAL_MSI has no gsi, and interrupts whatever is m
 
 	boot_with_msi();
 	mask_range(0, NR_GSIS);
-	TEST_ASSERT_EQ(__vm_ioctl(vm, KVM_SIGNAL_MSI, &msi), 1);
+	/* Riscv does not say that it has come. */
+	TEST_ASSERT_EQ(__vm_ioctl(vm, KVM_SIGNAL_MSI, &msi), !ON_RISCV);
 	TEST_ASSERT_EQ(take(VECTOR), 1);
 }
 
