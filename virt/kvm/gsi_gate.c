@@ -160,23 +160,22 @@ bool kvm_gsi_is_masked(struct kvm *kvm, u32 nr)
 int kvm_set_pin(struct kvm *kvm, u32 pin, bool level,
 		int (*set)(struct kvm *kvm, u32 pin, bool level))
 {
+	enum kvm_gsi_event event = level ? KVM_GSI_RAISE : KVM_GSI_LOWER;
 	struct kvm_gsi_mask *mask;
-	int gsi = -1, r;
+	int gsi = -1, r = 0;
 
-	guard(srcu)(&kvm->irq_srcu);
+	scoped_guard(srcu, &kvm->irq_srcu) {
+		mask = kvm_gsi_mask(kvm);
+		if (mask && pin < KVM_IRQCHIP_NUM_PINS)
+			gsi = kvm_irq_map_chip_pin(kvm, 0, array_index_nospec(pin, KVM_IRQCHIP_NUM_PINS));
 
-	mask = kvm_gsi_mask(kvm);
-	if (mask && pin < KVM_IRQCHIP_NUM_PINS)
-		gsi = kvm_irq_map_chip_pin(kvm, 0, array_index_nospec(pin, KVM_IRQCHIP_NUM_PINS));
-	if (gsi < 0)
-		return set(kvm, pin, level);
-
-	if (!kvm_gsi_enter(mask, gsi, KVM_USERSPACE_IRQ_SOURCE_ID,
-			   level ? KVM_GSI_RAISE : KVM_GSI_LOWER))
-		return 0;
-
-	r = set(kvm, pin, level);
-	kvm_gsi_exit(mask, gsi);
+		if (gsi < 0) {
+			r = set(kvm, pin, level);
+		} else if (kvm_gsi_enter(mask, gsi, KVM_USERSPACE_IRQ_SOURCE_ID, event)) {
+			r = set(kvm, pin, level);
+			kvm_gsi_exit(mask, gsi);
+		}
+	}
 
 	return r;
 }
