@@ -48,6 +48,7 @@ begin_other() {
 }
 
 # A source of the user's own is of one base.
+# shellcheck disable=SC2317
 other_base() {
 	unset LINUX_SRC
 	base=$1 BASE=$1 logs=$top/build/$1/logs
@@ -62,6 +63,7 @@ other_base() {
 }
 
 # make check has installed what that needs.
+# shellcheck disable=SC2317
 other_arch() {
 	logs=$build/$1/logs
 	begin_other

@@ -167,7 +167,8 @@ int kvm_set_pin(struct kvm *kvm, u32 pin, bool level,
 	scoped_guard(srcu, &kvm->irq_srcu) {
 		mask = kvm_gsi_mask(kvm);
 		if (mask && pin < KVM_IRQCHIP_NUM_PINS)
-			gsi = kvm_irq_map_chip_pin(kvm, 0, array_index_nospec(pin, KVM_IRQCHIP_NUM_PINS));
+			gsi = kvm_irq_map_chip_pin(kvm, 0,
+						   array_index_nospec(pin, KVM_IRQCHIP_NUM_PINS));
 
 		if (gsi < 0) {
 			r = set(kvm, pin, level);

@@ -158,7 +158,7 @@ FACT(its_off, "MASK-13 an LPI is not posted while masked, though the guest has t
 	TEST_ASSERT(is_pending(MSI_GSI) && !take(VECTOR), "It is not masked");
 }
 
-FACT(kept_its_off, "MASK-6 an LPI that is posted and not taken yet outlives a mask with the ITS off")
+FACT(kept_its_off, "MASK-6 an LPI that is posted and not taken outlives a mask with the ITS off")
 {
 	TEST_REQUIRE(kvm_has_cap(KVM_CAP_GSI_MASK));
 	boot_with_device();
@@ -184,7 +184,7 @@ static void guest_map_device(u64 event, u64 unused1, u64 unused2)
 	its_send_invall_cmd(commands, 0);
 }
 
-FACT(unmapped, "ROUTE-2 an LPI that the guest's ITS has forgotten is not posted until its next route")
+FACT(unmapped, "ROUTE-2 an LPI that the guest has unmapped is not posted until its next route")
 {
 	boot_with_device();
 	must_come(VECTOR, true);
