@@ -32,7 +32,8 @@ enum kvm_irqfd_state {
  * @producer: the device whose interrupts bypass the host, or NULL; set by
  *	architectures that need it
  * @irq_entry: while @bypassed is linked, the MSI that the device posts, all
- *	zeroes if the route is not one MSI; under kvm->irqfds.lock
+ *	zeroes if the route is not one MSI or the gsi is masked; under
+ *	kvm->irqfds.lock
  * @bypassed: link in kvm->irqfds.bypassed, under kvm->irqfds.lock
  * @bypass_round: the last walk of that list that has come by, under the same lock
  * @irq_bypass_vcpu: x86's own: the vCPU that the device's interrupts are posted to

@@ -10,13 +10,15 @@
  *
  * Path:     Whatever raises or lowers a gsi passes kvm_gsi_enter() before it looks
  *           at the route, and kvm_gsi_exit() when the interrupt is injected.
+ *           kvm_set_pin(), which is given a pin, finds the gsi by the route first.
  *
  * Context:  wherever interrupts are raised, under an eventfd's wqh.lock, possibly
  *           in hard irq: no sleeping.
  *
  * Locks:    kvm_gsi_mask.lock guards what masked gsis have noted.  Nothing is taken
  *           under it; interrupts are off, as it is taken in irqfd_wakeup(); and it
- *           is a raw one, as arm64 takes it within an SPI's irq_lock.
+ *           is a raw one, as arm64 takes it within an SPI's irq_lock, and riscv
+ *           within a source's lock.
  *           No lock of ours is held while an interrupt is raised: the IOAPIC
  *           signals resamplefds under its own lock, and those may be irqfds of
  *           masked gsis.

@@ -8,8 +8,8 @@
  *
  * Locks:    kvm->gsi_mask_lock, a mutex, serialises the ioctls; held while they wait
  *           for injections, so nothing that is on the way to one may take it;
- *           -> the irqchips' locks; -> kvm->irqfds.lock; -> kvm_gsi_mask.lock, which
- *           is inside the irqchips' locks, see gsi_unmask().
+ *           -> the irqchips' locks; -> kvm->irqfds.bypass_lock -> kvm->irqfds.lock;
+ *           -> kvm_gsi_mask.lock, which is inside the irqchips' locks, see gsi_unmask().
  *
  * Life:     The first KVM_MASK_IRQ of a VM brings its kvm_gsi_mask, and waits until
  *           all who have seen that there was none have injected, a grace period of
@@ -298,7 +298,6 @@ static bool gsi_is_pending(struct kvm *kvm, const struct kvm_gsi *noted,
 	return n ? kvm_arch_gsi_is_pending(routes, n, kvm, noted) : noted->raised;
 }
 
-/* The chips are saved with what they have latched. */
 static bool gsi_get_pending(struct kvm *kvm, struct kvm_gsi_mask *mask, u32 nr)
 {
 	struct kvm_kernel_irq_routing_entry routes[KVM_NR_IRQCHIPS];
@@ -309,12 +308,22 @@ static bool gsi_get_pending(struct kvm *kvm, struct kvm_gsi_mask *mask, u32 nr)
 	scoped_guard(srcu, &kvm->irq_srcu) {
 		n = kvm_irq_map_gsi(kvm, routes, nr);
 		noted = gsi_noted(kvm, mask, nr, routes, n);
-		if (noted.latch)
-			kvm_arch_latch_edge(routes, n, kvm);
 		pending = gsi_is_pending(kvm, &noted, routes, n);
 	}
 
 	return pending;
+}
+
+static void gsi_latch_edge(struct kvm *kvm, struct kvm_gsi_mask *mask, u32 nr)
+{
+	struct kvm_kernel_irq_routing_entry routes[KVM_NR_IRQCHIPS];
+	int n;
+
+	scoped_guard(srcu, &kvm->irq_srcu) {
+		n = kvm_irq_map_gsi(kvm, routes, nr);
+		if (gsi_noted(kvm, mask, nr, routes, n).latch)
+			kvm_arch_latch_edge(routes, n, kvm);
+	}
 }
 
 static void gsis_get(struct kvm *kvm, u32 first, u32 count,
@@ -329,6 +338,18 @@ static void gsis_get(struct kvm *kvm, u32 first, u32 count,
 		__set_bit(i, masked);
 		if (pending && gsi_get_pending(kvm, mask, first + i))
 			__set_bit(i, pending);
+		cond_resched();
+	}
+}
+
+static void gsis_latch_edges(struct kvm *kvm, u32 first, u32 count)
+{
+	struct kvm_gsi_mask *mask = gsi_mask_locked(kvm);
+	u32 i;
+
+	for (i = 0; mask && i < count; i++) {
+		if (gsi_is_masked(&mask->gsis[first + i]))
+			gsi_latch_edge(kvm, mask, first + i);
 		cond_resched();
 	}
 }
@@ -451,8 +472,17 @@ static int gsis_get_user(struct kvm *kvm, struct kvm_pending_irqs *args,
 	mutex_unlock(&kvm->gsi_mask_lock);
 
 	r = gsis_copy_out(args->pending, bits->pending, args->count);
+	r = r ?: gsis_copy_out(args->masked, bits->masked, args->count);
+	if (r || !args->pending)
+		return r;
 
-	return r ?: gsis_copy_out(args->masked, bits->masked, args->count);
+	/* The chips are saved with what they have latched, see MASK-11. */
+	if (mutex_lock_killable(&kvm->gsi_mask_lock))
+		return -EINTR;
+	gsis_latch_edges(kvm, args->first, args->count);
+	mutex_unlock(&kvm->gsi_mask_lock);
+
+	return 0;
 }
 
 static int gsis_set_user(struct kvm *kvm, struct kvm_pending_irqs *args,

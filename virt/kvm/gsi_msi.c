@@ -10,10 +10,10 @@
  *
  * Locks:    none of its own.
  *
- * An architecture that lowers the pins of a masked gsi has its own versions of all of
- * these, see kvm_host.h for what they do.  Without, nobody holds a gsi up but who
- * has told so while it was masked, and nothing latches what is not noted.  Only an
- * unmask is each architecture's own, if it has pins.
+ * An architecture that lowers the pins of a masked gsi has its own versions of those
+ * that it needs, see kvm_host.h for what they do: x86 of all, arm64 of the first four.
+ * Without, nobody holds a gsi up but who has told so while it was masked, and nothing
+ * latches what is not noted.  Only an unmask is each architecture's own, if it has pins.
  */
 
 #include <linux/kvm_host.h>
@@ -39,7 +39,8 @@ unsigned long __weak kvm_arch_hold_pins(struct kvm_kernel_irq_routing_entry *rou
 bool __weak kvm_arch_gsi_is_pending(struct kvm_kernel_irq_routing_entry *routes, int nr,
 				    struct kvm *kvm, const struct kvm_gsi *noted)
 {
-	return noted->raised;
+	return noted->raised ||
+	       (noted->levels && routes->type == KVM_IRQ_ROUTING_IRQCHIP);
 }
 
 void __weak kvm_arch_latch_edge(struct kvm_kernel_irq_routing_entry *routes, int nr,

@@ -12,7 +12,7 @@
  *           whose interrupts are posted, and what is posted for each.
  *           kvm->irq_lock, kvm->gsi_mask_lock -> kvm->irqfds.bypass_lock, a mutex,
  *           which walks of the list hold -> kvm->irqfds.lock, which they drop for
- *           each irqfd.
+ *           each irqfd.  arm64 takes bypass_lock under irq_bypass's mutex, too.
  *
  * Life:     irqfd_assign() starts it, and whoever claims the irqfd stops it.
  *

@@ -214,12 +214,9 @@ EXPORT_SYMBOL_GPL(irq_bypass_register_producer);
 /* One that is not registered has no key. */
 void irq_bypass_unregister_producer(struct irq_bypass_producer *producer)
 {
-	if (!producer->key)
-		return;
-
 	guard(mutex)(&irq_bypass_lock);
 
-	/* It may have become stale. */
+	/* It may have become stale: who saw to that is done with it by now. */
 	if (producer->key)
 		producer_remove(producer);
 }

@@ -9,8 +9,9 @@
  * NO_LOCK: what is posted first is not under kvm->irqfds.lock; finds "hw["
  * NO_TAIL: who has been visited stays at the head of the list; finds "hw["
  * NO_AGAIN: a producer that is added meanwhile is not posted by the walk; finds "hw["
- * kvm->irqfds.bypass_lock only keeps walks from making each other longer: without it
- * nothing is found.
+ * Here kvm->irqfds.bypass_lock only keeps walks from making each other longer: without it
+ * nothing is found. On arm64 it also keeps irqfd and producer for kvm_arch_repost_irqfd(),
+ * which is not in this model.
  */
 #define lock(l) atomic { !l -> l = true }
 #define unlock(l) l = false

@@ -6,7 +6,7 @@
  * A run is a sequence of random operations on new VMs, in a process of its own.  After
  * each, what it has returned, all counters of eventfds and all that the chips show must
  * be what the model says.  The first run that goes wrong is cut down to the operations
- * that it takes, and these are told as C.
+ * that it takes, and these are told as C, a fact for eventfd_told_test.c.
  *
  * As a test it has a fixed seed; as a tool, see usage().
  */
@@ -32,6 +32,8 @@ static void run_op(int nr)
 	kinds[kind].run(&dice);
 	report->nr_ops++;
 	report->kinds[kind]++;
+	if (is_late || late_op)
+		say("usleep(30000);");
 	if (settle)
 		usleep(settle);
 	compare();
@@ -64,9 +66,9 @@ static void run_list(void)
 	is_late = !kvm_has_eventfd_fastpath();
 	rings_by_address = host_cpu_is_intel || get_kvm_amd_param_integer("nrips");
 	boot_vm(0, FULL);
+	say_boot();
 	boot_vm(1, theme.two_vms ? roll(&dice, 3) : NONE);
-	say("/* VM 1 is %s, ELCR 0x%x */", vms[1].kind == FULL ? "full" :
-	    vms[1].kind == SPLIT ? "split" : "without an irqchip", (use(0), default_elcr()));
+	say_boot();
 	compare();
 	if (with_faults)
 		open_fail_nth();
@@ -162,11 +164,28 @@ static void cut_down(void)
 	}
 }
 
+/* @why is NULL if it is not known yet. */
+static void tell_in_c(const char *why)
+{
+	int i;
+
+	printf("/* eventfd_fuzz_test -s %lu -n %d -r ", fuzz_seed, nr_ops);
+	for (i = 0; i < nr_list; i++)
+		printf("%s%d", i ? "," : "", list[i]);
+	printf("%s%s%s */\n", kvm_is_older() ? " -o" : "", with_threads ? " -T" : "",
+	       with_faults ? " -f" : "");
+	printf("FACT(seed_%lu, \"%s\")\n{\n\tbegin_told(%lu);\n", fuzz_seed,
+	       why ?: "a sequence of the fuzzer's", fuzz_seed);
+	verbose = true;
+	run_in_process();
+	verbose = false;
+	printf("}\n");
+}
+
 /* Returns whether it happens again. */
 static bool tell(void)
 {
 	char why[sizeof(report->why)];
-	int i;
 
 	snprintf(why, sizeof(why), "%s", report->why);
 	ksft_print_msg("seed %lu, operation %d: %s\n", fuzz_seed, report->at, why);
@@ -175,15 +194,7 @@ static bool tell(void)
 		return with_threads;
 	}
 	cut_down();
-	verbose = true;
-	printf("/* %s */\n{\n", why);
-	run_in_process();
-	printf("}\n# eventfd_fuzz_test -s %lu -n %d -r ", fuzz_seed, nr_ops);
-	for (i = 0; i < nr_list; i++)
-		printf("%s%d", i ? "," : "", list[i]);
-	printf("%s%s%s\n", kvm_is_older() ? " -o" : "", with_threads ? " -T" : "",
-	       with_faults ? " -f" : "");
-	verbose = false;
+	tell_in_c(why);
 	return true;
 }
 
@@ -264,7 +275,7 @@ static void usage(const char *name)
 	       "  -n  how many operations a run has\n"
 	       "  -t  for so many seconds\n"
 	       "  -m  until so many runs went wrong\n"
-	       "  -r  one run, of these operations only\n"
+	       "  -r  tell a run of these operations as C; \"all\" for all of it\n"
 	       "  -q  leave what went wrong as it is\n"
 	       "  -T  each run begins with threads that do all at once\n"
 	       "  -f  let allocations fail\n"
@@ -275,6 +286,8 @@ static void parse_list(char *text)
 {
 	char *op;
 
+	if (!strcmp(text, "all"))
+		return list_all();
 	for (op = strtok(text, ","); op && nr_list < MAX_OPS; op = strtok(NULL, ","))
 		list[nr_list++] = atoi(op);
 }
@@ -327,9 +340,9 @@ static int tool(int argc, char *argv[])
 		}
 	}
 	if (nr_list) {
-		verbose = true;
-		ret = !run_in_process();
-		printf("# %s\n", ret ? report->why : "as it should be");
+		tell_in_c(NULL);
+		ret = report->at >= 0;
+		ksft_print_msg("%s\n", ret ? report->why : "as it should be");
 		return ret;
 	}
 	ret = !!fuzz(fuzz_seed, UINT64_MAX, seconds, max_wrong);

@@ -171,6 +171,50 @@ FACT(restored, "MASK-6 KVM_SET_IRQCHIP latches an edge of a masked gsi, which wa
 	nothing_is_spurious();
 }
 
+/* As who has saved them when nothing was masked, and masks before he restores. */
+static void restore_cascade(int first)
+{
+	struct kvm_irqchip chips[2];
+	int i;
+
+	boot_with_pics(0);
+	pulse_line(SLAVE_GSI);
+	for (i = 0; i < 2; i++)
+		chips[i] = irqchip_state(i);
+	TEST_ASSERT(chips[0].chip.pic.irr & BIT(2), "The slave has not asked the master");
+
+	boot_with_pics(0);
+	mask(SLAVE_GSI);
+	for (i = 0; i < 2; i++)
+		vm_ioctl(vm, KVM_SET_IRQCHIP, &chips[i ^ first]);
+	nothing_comes();
+	TEST_ASSERT(is_pending(SLAVE_GSI), "It is not pending");
+	unmask(SLAVE_GSI);
+	TEST_ASSERT_EQ(take(PIC_VECTOR + SLAVE_GSI), 1);
+	nothing_is_spurious();
+}
+
+FACT(restored_cascade, "MASK-6 a slave's edge that is restored while masked makes nothing spurious")
+{
+	restore_cascade(0);
+	restore_cascade(1);
+}
+
+FACT(failed_get, "MASK-2 a KVM_PENDING_IRQS_GET that cannot write latches nothing in a PIC")
+{
+	u32 get = KVM_PENDING_IRQS_GET;
+	void *nowhere = (void *)8;
+	u64 bits = 0;
+
+	boot_with_pics(0);
+	mask(PIC_GSI);
+	pulse_line(PIC_GSI);
+	TEST_ASSERT_ERRNO(__pending_irqs(PIC_GSI, 1, get, nowhere, NULL), EFAULT);
+	TEST_ASSERT_ERRNO(__pending_irqs(PIC_GSI, 1, get, &bits, nowhere), EFAULT);
+	TEST_ASSERT(!is_latched(PIC_GSI), "The edge is in the PIC");
+	TEST_ASSERT(is_pending(PIC_GSI) && is_latched(PIC_GSI), "The edge is not in the PIC");
+}
+
 /* With all pins masked but one, this is the order in which a PIC would serve them. */
 FACT(others, "MASK-5 what waits in a PIC keeps no pin of a lower priority from interrupting")
 {

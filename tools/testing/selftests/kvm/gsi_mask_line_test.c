@@ -28,6 +28,18 @@ FACT(edge_pin, "MASK-9 edges of a masked edge triggered pin are one pulse at unm
 	TEST_ASSERT_EQ(take(VECTOR), 1);
 }
 
+FACT(level_set, "MASK-14 a level stays pending whatever is set, and comes at unmask")
+{
+	boot_with_pin(LEVEL);
+	mask(PIN_GSI);
+	set_line(PIN_GSI, 1);
+	set_bits(PIN_GSI, 1, 0, 1);
+	TEST_ASSERT(is_pending(PIN_GSI), "The level is not pending");
+	unmask(PIN_GSI);
+	TEST_ASSERT(take(VECTOR), "The level has not come");
+	set_line(PIN_GSI, 0);
+}
+
 #ifndef __riscv
 FACT(trigger_mode, "MASK-9 MASK-11 an edge is kept or dropped by the trigger mode at unmask")
 {
@@ -323,7 +335,7 @@ FACT(no_such_spi, "MASK-9 what comes for an SPI that the vgic lacks goes nowhere
 	unmask(PIN_GSI);
 	TEST_ASSERT(irr_is_empty(vcpu), "It has become an interrupt");
 
-	/* Whether a GSI leads there or not, and is masked or not. */
+	/* Of a GSI that is masked it would be noted. */
 	TEST_ASSERT(_kvm_arm_irq_line(vm, MIN_SPI + NR_SPIS, 1) && errno == EINVAL,
 		    "KVM_IRQ_LINE got errno %i", errno);
 }

@@ -18,10 +18,11 @@ static inline u32 bell_flags(const struct bell *bell)
 
 static inline void say_bell(struct slot *slot, const struct bell *bell, const char *more, int want)
 {
-	say("__ioeventfd_ioctl(vms[%d], fds[%d], 0x%lx, %u, 0x%lx, %s%s%s); /* %d */", vm_nr(),
-	    slot_nr(slot), bell->addr, bell->len, bell->value,
-	    bell->pio ? "KVM_IOEVENTFD_FLAG_PIO" : "0",
-	    bell->match ? " | KVM_IOEVENTFD_FLAG_DATAMATCH" : "", more, want);
+	say_use();
+	say_got(want, "got(__ioeventfd_ioctl(vm, fds[%d], 0x%lx, %u, 0x%lx, %s%s%s))",
+		slot_nr(slot), bell->addr, bell->len, bell->value,
+		bell->pio ? "KVM_IOEVENTFD_FLAG_PIO" : "0",
+		bell->match ? " | KVM_IOEVENTFD_FLAG_DATAMATCH" : "", more);
 }
 
 static inline struct bell any_bell(struct dice *dice, struct slot *slot)
@@ -113,10 +114,18 @@ static inline void op_bell_bad(struct dice *dice)
 	pick_vm(dice);
 	if (!slot->object)
 		return;
-	say("__ioeventfd_ioctl(vms[%d], %d, 0x%lx, %u, 0, 0x%x); /* %d */", vm_nr(), fd,
-	    bad[i].addr, bad[i].len, bad[i].flags, bad[i].want);
+	say_use();
+	say_got(bad[i].want, "got(__ioeventfd_ioctl(vm, %s, 0x%lx, %u, 0, 0x%x))",
+		fd_in_c(slot, fd), bad[i].addr, bad[i].len, bad[i].flags);
 	must_get("KVM_IOEVENTFD", bad[i].want,
 		 got(__ioeventfd_ioctl(vm, fd, bad[i].addr, bad[i].len, 0, bad[i].flags)));
+}
+
+static inline int add_or_remove(bool remove, struct kvm_coalesced_mmio_zone zone)
+{
+	if (remove)
+		return __vm_ioctl(vm, KVM_UNREGISTER_COALESCED_MMIO, &zone);
+	return __vm_ioctl(vm, KVM_REGISTER_COALESCED_MMIO, &zone);
 }
 
 static inline void op_zone(struct dice *dice)
@@ -142,18 +151,27 @@ static inline void op_zone(struct dice *dice)
 		zone.size = there->size;
 		zone.pio = there->pio;
 	}
-	say("kvm_vm_%sregister_coalesced_io(vms[%d], 0x%llx, %u, %d);", remove ? "un" : "",
-	    vm_nr(), zone.addr, zone.size, zone.pio);
-	if (remove)
+	say_use();
+	say_got(0, "got(add_or_remove(%s, (struct kvm_coalesced_mmio_zone){ 0x%llx, %u, { %u } }))",
+		remove ? "true" : "false", zone.addr, zone.size, zone.pio);
+	if (remove) {
 		del_zones(zone.pio, zone.addr, zone.size);
-	else
+		must_get("KVM_UNREGISTER_COALESCED_MMIO", 0, FAILING(add_or_remove(true, zone)));
+	} else {
 		add_zone(zone.addr, zone.size, zone.pio);
-	if (remove)
-		must_get("KVM_UNREGISTER_COALESCED_MMIO", 0,
-			 FAILING(__vm_ioctl(vm, KVM_UNREGISTER_COALESCED_MMIO, &zone)));
-	else
 		must_get_or_fail("KVM_REGISTER_COALESCED_MMIO", 0,
-				 FAILING(__vm_ioctl(vm, KVM_REGISTER_COALESCED_MMIO, &zone)));
+				 FAILING(add_or_remove(false, zone)));
+	}
+}
+
+static inline void put_memory(int want)
+{
+	if (v->memory)
+		vm_mem_region_delete(vm, MEMORY_SLOT);
+	if (want)
+		vm_userspace_mem_region_add(vm, VM_MEM_SRC_ANONYMOUS, MEMORY_GPA, MEMORY_SLOT, 1,
+					    want == 2 ? KVM_MEM_READONLY : 0);
+	v->memory = want;
 }
 
 static inline void op_memory(struct dice *dice)
@@ -163,22 +181,30 @@ static inline void op_memory(struct dice *dice)
 	pick_full_vm(dice);
 	if (want == v->memory)
 		return;
-	say("put_memory(vms[%d], %d);", vm_nr(), want);
-	if (v->memory)
-		vm_mem_region_delete(vm, MEMORY_SLOT);
-	if (want)
-		vm_userspace_mem_region_add(vm, VM_MEM_SRC_ANONYMOUS, MEMORY_GPA, MEMORY_SLOT, 1,
-					    want == 2 ? KVM_MEM_READONLY : 0);
-	v->memory = want;
+	say_use();
+	say("put_memory(%d);", want);
+	put_memory(want);
 }
 
 /*
  * Kicks.
  */
+static inline const char *access_in_c(struct guest_access a)
+{
+	if (a.pio)
+		return a.is_write ? "OUT" : "IN";
+	return a.is_write ? "STORE" : "LOAD";
+}
+
 static inline void say_kick(const char *how, u64 addr, u64 len, u64 data)
 {
-	say("use(%d); run_in_guest(%s, 0x%lx, %lu, 0x%lx); /* %d come out */", vm_nr(), how, addr,
-	    len, data, nr_wanted);
+	int i;
+
+	say_use();
+	say_got(nr_wanted, "run_in_guest(%s, 0x%lx, %lu, 0x%lx)", how, addr, len, data);
+	for (i = 0; i < nr_wanted && i < MAX_WANTED; i++)
+		say_got(true, "same_access(guest_exits[%d], %s(0x%lx, %u, 0x%lx))", i,
+			access_in_c(wanted[i]), wanted[i].addr, wanted[i].len, wanted[i].data);
 }
 
 #define KICK(_fn, _a, _b, _c)						\
@@ -293,6 +319,8 @@ static inline void op_kick(struct dice *dice)
 		kick_port(dice);
 	else
 		kick_memory(dice);
+	if (v->nr_zones)
+		say_got(nr_coalesced, "drain_ring()");
 	nr = drain_ring();
 	if (nr != nr_coalesced)
 		wrong("wanted %d writes in the ring of zones, got %d", nr_coalesced, nr);

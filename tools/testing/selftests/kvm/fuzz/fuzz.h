@@ -91,7 +91,10 @@ static inline __printf(1, 2) __noreturn void wrong(const char *fmt, ...)
 	_exit(KSFT_FAIL);
 }
 
-/* A sequence is told as C. */
+/*
+ * A sequence is told as C that told.h has the words for: what was done, what it returned
+ * by the model, and what was wrong in the end.
+ */
 static inline __printf(1, 2) void say(const char *fmt, ...)
 {
 	va_list args;
@@ -102,6 +105,20 @@ static inline __printf(1, 2) void say(const char *fmt, ...)
 	printf("\t");
 	vprintf(fmt, args);
 	printf("\n");
+	va_end(args);
+	fflush(stdout);
+}
+
+static inline __printf(2, 3) void say_got(long want, const char *fmt, ...)
+{
+	va_list args;
+
+	if (!verbose)
+		return;
+	printf("\tTEST_ASSERT_EQ(");
+	va_start(args, fmt);
+	vprintf(fmt, args);
+	printf(", %ld);\n", want);
 	va_end(args);
 	fflush(stdout);
 }
@@ -225,6 +242,23 @@ static inline void use(int nr)
 static inline int vm_nr(void)
 {
 	return v - vms;
+}
+
+static const char * const kind_names[] = { "NONE", "SPLIT", "FULL" };
+static int told_use = -1;
+
+/* Which VM the next words are about. */
+static inline void say_use(void)
+{
+	if (told_use != vm_nr())
+		say("use(%d);", vm_nr());
+	told_use = vm_nr();
+}
+
+static inline void say_boot(void)
+{
+	say("boot_vm(%d, %s);", vm_nr(), kind_names[v->kind]);
+	told_use = vm_nr();
 }
 
 /*

@@ -217,28 +217,50 @@ static inline void boot_vm(int nr, enum vm_kind kind)
 /*
  * Is all as the model says?
  */
-static char diff[256];
+static struct {
+	struct fuzz_vm *v;
+	u64 want, got;
+	char what[128];		/* in C */
+} diff;
 
-static inline __printf(1, 2) bool differs(const char *fmt, ...)
+static inline __printf(3, 4) bool differs(u64 want, u64 got, const char *fmt, ...)
 {
 	va_list args;
 
+	diff.v = v;
+	diff.want = want;
+	diff.got = got;
 	va_start(args, fmt);
-	vsnprintf(diff, sizeof(diff), fmt, args);
+	vsnprintf(diff.what, sizeof(diff.what), fmt, args);
 	va_end(args);
 	return true;
 }
 
-static inline u64 counter_of(struct slot *slot)
+static inline int open_info(int fd)
+{
+	char path[64];
+	int info;
+
+	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", fd);
+	info = open(path, O_RDONLY);
+	TEST_ASSERT(info >= 0, "Cannot open %s", path);
+	return info;
+}
+
+static inline u64 count_in(int info)
 {
 	char text[256], *found;
-	ssize_t len = pread(slot->info, text, sizeof(text) - 1, 0);
+	ssize_t len = pread(info, text, sizeof(text) - 1, 0);
 
-	if (len <= 0)
-		wrong("/proc does not tell of an eventfd");
+	TEST_ASSERT(len > 0, "/proc does not tell of an eventfd");
 	text[len] = 0;
 	found = strstr(text, "eventfd-count:");
 	return found ? strtoull(found + 14, NULL, 16) : 0;
+}
+
+static inline u64 counter_of(struct slot *slot)
+{
+	return count_in(slot->info);
 }
 
 static inline bool eventfds_differ(void)
@@ -250,10 +272,17 @@ static inline bool eventfds_differ(void)
 		u64 count = slot->object ? counter_of(slot) : 0;
 
 		if (slot->object && count != slot->object->count)
-			return differs("counter of fds[%d]: wanted %lu, got %lu", i,
-				       slot->object->count, count);
+			return differs(slot->object->count, count, "count_of(fds[%d])", i);
 	}
 	return false;
+}
+
+static inline u32 lapic_reg(int offset)
+{
+	struct kvm_lapic_state lapic;
+
+	vcpu_ioctl(vcpu, KVM_GET_LAPIC, &lapic);
+	return *(u32 *)&lapic.regs[offset];
 }
 
 static inline bool lapic_differs(void)
@@ -269,11 +298,9 @@ static inline bool lapic_differs(void)
 		u32 want_isr = v->isr[i / 2] >> 32 * (i % 2);
 
 		if (irr != want_irr)
-			return differs("VM %d: IRR from vector 0x%x on: wanted 0x%x, got 0x%x",
-				       vm_nr(), i * 32, want_irr, irr);
+			return differs(want_irr, irr, "lapic_reg(APIC_IRR + %d * 16)", i);
 		if (isr != want_isr)
-			return differs("VM %d: ISR from vector 0x%x on: wanted 0x%x, got 0x%x",
-				       vm_nr(), i * 32, want_isr, isr);
+			return differs(want_isr, isr, "lapic_reg(0x100 + %d * 16)", i);
 	}
 	return false;
 }
@@ -286,9 +313,14 @@ static inline struct kvm_irqchip chip_of(int id)
 	return chip;
 }
 
+static inline struct kvm_ioapic_state ioapic(void)
+{
+	return chip_of(KVM_IRQCHIP_IOAPIC).chip.ioapic;
+}
+
 static inline bool ioapic_differs(void)
 {
-	struct kvm_ioapic_state state = chip_of(KVM_IRQCHIP_IOAPIC).chip.ioapic;
+	struct kvm_ioapic_state state = ioapic();
 	int i;
 
 	for (i = 0; i < 24; i++) {
@@ -296,11 +328,10 @@ static inline bool ioapic_differs(void)
 		bool irr = pin->irr && !pin->delivered;
 
 		if (!!(state.irr & BIT(i)) != irr)
-			return differs("VM %d: pin %d of the IOAPIC: wanted IRR %d, got %d",
-				       vm_nr(), i, irr, !irr);
+			return differs(irr, !irr, "ioapic().irr >> %d & 1", i);
 		if (state.redirtbl[i].fields.remote_irr != pin->remote_irr)
-			return differs("VM %d: pin %d of the IOAPIC: wanted remote IRR %d, got %d",
-				       vm_nr(), i, pin->remote_irr, !pin->remote_irr);
+			return differs(pin->remote_irr, !pin->remote_irr,
+				       "ioapic().redirtbl[%d].fields.remote_irr + 0", i);
 	}
 	return false;
 }
@@ -314,14 +345,11 @@ static inline bool pic_differs(int nr)
 	if (!nr && pic_wanted(1) < 0)
 		pic->irr = (pic->irr & ~BIT(2)) | (state.irr & BIT(2));
 	if (state.irr != pic->irr)
-		return differs("VM %d: PIC %d: wanted IRR 0x%x, got 0x%x", vm_nr(), nr,
-			       pic->irr, state.irr);
+		return differs(pic->irr, state.irr, "chip_of(%d).chip.pic.irr", nr);
 	if (state.isr != pic->isr)
-		return differs("VM %d: PIC %d: wanted ISR 0x%x, got 0x%x", vm_nr(), nr,
-			       pic->isr, state.isr);
+		return differs(pic->isr, state.isr, "chip_of(%d).chip.pic.isr", nr);
 	if (state.imr != pic->imr)
-		return differs("VM %d: PIC %d: wanted IMR 0x%x, got 0x%x", vm_nr(), nr,
-			       pic->imr, state.imr);
+		return differs(pic->imr, state.imr, "chip_of(%d).chip.pic.imr", nr);
 	return false;
 }
 
@@ -355,9 +383,15 @@ static inline void compare(void)
 	u64 start = now_in_usecs();
 
 	while (all_differs()) {
-		if (!(is_late || late_op) || now_in_usecs() - start > LATEST)
-			wrong("%s", diff);
-		usleep(500);
+		if ((is_late || late_op) && now_in_usecs() - start < LATEST) {
+			usleep(500);
+			continue;
+		}
+		v = diff.v;
+		say_use();
+		say("TEST_ASSERT_EQ(%s, 0x%lx);", diff.what, diff.want);
+		wrong("VM %d: %s: wanted 0x%lx, got 0x%lx", vm_nr(), diff.what, diff.want,
+		      diff.got);
 	}
 }
 

@@ -31,6 +31,7 @@ static inline void close_slot(struct slot *slot)
 {
 	struct object *object = slot->object;
 
+	say("close(fds[%d]);", slot_nr(slot));
 	close(slot->info);
 	close(slot->fd);
 	slot->object = NULL;
@@ -42,17 +43,11 @@ static inline void close_slot(struct slot *slot)
 
 static inline void fill_slot(struct slot *slot, int fd, struct object *object)
 {
-	char path[64];
-
 	TEST_ASSERT(fd >= 0, "There is no eventfd, errno: %d", errno);
-	if (slot->object)
-		close_slot(slot);
-	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", fd);
 	slot->fd = fd;
-	slot->info = open(path, O_RDONLY);
+	slot->info = open_info(fd);
 	slot->object = object;
 	object->nr_fds++;
-	TEST_ASSERT(slot->info >= 0, "Cannot open %s", path);
 }
 
 static inline void new_eventfd_in(struct slot *slot, u64 count, int flags)
@@ -64,9 +59,11 @@ static inline void new_eventfd_in(struct slot *slot, u64 count, int flags)
 		.semaphore = flags & EFD_SEMAPHORE,
 		.vm = -1,
 	};
-	fill_slot(slot, __eventfd_new(count, flags), object);
+	if (slot->object)
+		close_slot(slot);
 	say("fds[%d] = __eventfd_new(0x%lx, %s);", slot_nr(slot), count,
 	    flags ? "EFD_SEMAPHORE" : "0");
+	fill_slot(slot, __eventfd_new(count, flags), object);
 }
 
 static inline void op_new(struct dice *dice)
@@ -84,10 +81,8 @@ static inline void op_close(struct dice *dice)
 {
 	struct slot *slot = any_slot(dice);
 
-	if (!slot->object)
-		return;
-	say("close(fds[%d]);", slot_nr(slot));
-	close_slot(slot);
+	if (slot->object)
+		close_slot(slot);
 }
 
 /* Another descriptor, as from another process. */
@@ -122,6 +117,8 @@ static inline void op_dup(struct dice *dice)
 
 	if (!from->object || from == to)
 		return;
+	if (to->object)
+		close_slot(to);
 	if (roll(dice, 2)) {
 		say("fds[%d] = dup(fds[%d]);", slot_nr(to), slot_nr(from));
 		fill_slot(to, dup(from->fd), from->object);
@@ -141,13 +138,13 @@ static inline void op_write(struct dice *dice)
 
 	if (!object)
 		return;
-	say("write(fds[%d], &(u64){ 0x%lx }, 8);", slot_nr(slot), count);
 	if (UINT64_MAX - object->count <= count) {
 		want = -EAGAIN;
 	} else {
 		object->count += count;
 		notice_signal(object);
 	}
+	say_got(want, "got(write(fds[%d], &(u64){ 0x%lx }, 8))", slot_nr(slot), count);
 	must_get("write()", want, got(write(slot->fd, &count, sizeof(count))));
 }
 
@@ -159,9 +156,9 @@ static inline void op_read(struct dice *dice)
 
 	if (!object)
 		return;
-	say("read(fds[%d], &count, 8);", slot_nr(slot));
 	want = object->semaphore && object->count ? 1 : object->count;
 	object->count -= want;
+	say("TEST_ASSERT_EQ(eventfd_take(fds[%d]), 0x%lx);", slot_nr(slot), want);
 	count = eventfd_take(slot->fd);
 	if (count != want)
 		wrong("read(): wanted %lu, got %lu", want, count);
@@ -196,12 +193,12 @@ static inline void op_assign(struct dice *dice)
 	if (kvm_is_older() && object->vm >= 0 && object->vm != vm_nr())
 		return;
 	want = assign_error(object, resample);
+	say_use();
 	if (resample)
-		say("__irqfd_assign_resample(vms[%d], %u, fds[%d], fds[%d]); /* %d */", vm_nr(),
-		    gsi, slot_nr(slot), slot_nr(other), want);
+		say_got(want, "got(____irqfd_ioctl(vm, %u, fds[%d], fds[%d], %s))", gsi,
+			slot_nr(slot), slot_nr(other), "KVM_IRQFD_FLAG_RESAMPLE");
 	else
-		say("__irqfd_ioctl(vms[%d], %u, fds[%d], 0); /* %d */", vm_nr(), gsi,
-		    slot_nr(slot), want);
+		say_got(want, "got(__irqfd_ioctl(vm, %u, fds[%d], 0))", gsi, slot_nr(slot));
 	if (!want) {
 		object->vm = vm_nr();
 		object->gsi = gsi;
@@ -247,8 +244,9 @@ static inline void op_deassign(struct dice *dice)
 	object = slot->object;
 	if (!object)
 		return;
-	say("irqfd_ioctl(vms[%d], %u, fds[%d], KVM_IRQFD_FLAG_DEASSIGN%s);", vm_nr(), gsi,
-	    slot_nr(slot), flags & KVM_IRQFD_FLAG_RESAMPLE ? " | KVM_IRQFD_FLAG_RESAMPLE" : "");
+	say_use();
+	say_got(0, "got(__irqfd_ioctl(vm, %u, fds[%d], KVM_IRQFD_FLAG_DEASSIGN%s))", gsi,
+		slot_nr(slot), flags & KVM_IRQFD_FLAG_RESAMPLE ? " | KVM_IRQFD_FLAG_RESAMPLE" : "");
 	/* IRQFD-27 */
 	if (object->vm == vm_nr() && object->gsi == gsi) {
 		object_take(object);
@@ -257,11 +255,27 @@ static inline void op_deassign(struct dice *dice)
 	must_get("KVM_IRQFD", 0, FAILING(__irqfd_ioctl(vm, gsi, slot->fd, flags)));
 }
 
+static inline int no_eventfd(void)
+{
+	static int fd;
+
+	if (!fd)
+		fd = open("/dev/null", O_RDONLY);
+	return fd;
+}
+
+static inline const char *fd_in_c(struct slot *slot, int fd)
+{
+	if (fd == slot->fd)
+		return strdup_printf("fds[%d]", slot_nr(slot));
+	return fd == no_eventfd() ? "no_eventfd()" : strdup_printf("%d", fd);
+}
+
 static inline void op_irqfd_bad(struct dice *dice)
 {
 	static const u32 resample = KVM_IRQFD_FLAG_RESAMPLE, deassign = KVM_IRQFD_FLAG_DEASSIGN;
 	struct slot *slot = any_slot(dice);
-	int pipe = slot->info;
+	int null = no_eventfd();
 	const struct {
 		int fd, resamplefd;
 		u32 flags;
@@ -270,12 +284,12 @@ static inline void op_irqfd_bad(struct dice *dice)
 		{ slot->fd, -1, 4, -EINVAL, -EINVAL, -EINVAL },
 		{ slot->fd, -1, 1u << 31, -EINVAL, -EINVAL, -EINVAL },
 		{ 999, -1, 0, -EINVAL, -EBADF, -EBADF },
-		{ pipe, -1, 0, -EINVAL, -EINVAL, -EINVAL },
+		{ null, -1, 0, -EINVAL, -EINVAL, -EINVAL },
 		{ slot->fd, 999, resample, -EINVAL, -EINVAL, -EBADF },
-		{ slot->fd, pipe, resample, -EINVAL, -EINVAL, -EINVAL },
-		{ 999, pipe, resample, -EINVAL, -EINVAL, -EBADF },
+		{ slot->fd, null, resample, -EINVAL, -EINVAL, -EINVAL },
+		{ 999, null, resample, -EINVAL, -EINVAL, -EBADF },
 		{ 999, -1, deassign, -EBADF, -EBADF, -EBADF },
-		{ pipe, -1, deassign, -EINVAL, -EINVAL, -EINVAL },
+		{ null, -1, deassign, -EINVAL, -EINVAL, -EINVAL },
 		{ 999, -1, deassign | 4, -EINVAL, -EINVAL, -EINVAL },
 	};
 	int i = roll(dice, ARRAY_SIZE(bad)), want;
@@ -285,37 +299,46 @@ static inline void op_irqfd_bad(struct dice *dice)
 	if (!slot->object)
 		return;
 	want = v->kind == FULL ? bad[i].full : v->kind == SPLIT ? bad[i].split : bad[i].none;
-	say("____irqfd_ioctl(vms[%d], %u, %d, %d, 0x%x); /* bad %d: %d */", vm_nr(), gsi,
-	    bad[i].fd, bad[i].resamplefd, bad[i].flags, i, want);
+	say_use();
+	say_got(want, "got(____irqfd_ioctl(vm, %u, %s, %s, 0x%x))", gsi,
+		fd_in_c(slot, bad[i].fd), fd_in_c(slot, bad[i].resamplefd), bad[i].flags);
 	must_get("KVM_IRQFD", want,
 		 got(____irqfd_ioctl(vm, gsi, bad[i].fd, bad[i].resamplefd, bad[i].flags)));
 	/* GEN-1 */
+	say_got(-EFAULT, "got(ioctl(vm->fd, KVM_IRQFD, NULL))");
+	say_got(-EFAULT, "got(ioctl(vm->fd, KVM_IOEVENTFD, NULL))");
 	must_get("KVM_IRQFD", -EFAULT, got(ioctl(vm->fd, KVM_IRQFD, NULL)));
 	must_get("KVM_IOEVENTFD", -EFAULT, got(ioctl(vm->fd, KVM_IOEVENTFD, NULL)));
 }
 
-/* GEN-2 */
+/* GEN-2: does a child get EIO for all? */
+static inline bool child_is_refused(u32 gsi, int fd)
+{
+	pid_t pid = fork();
+	int status;
+
+	TEST_ASSERT(pid >= 0, "fork() failed");
+	if (!pid)
+		_exit(got(__irqfd_ioctl(vm, gsi, fd, 0)) != -EIO ||
+		      got(__irqfd_ioctl(vm, gsi, fd, KVM_IRQFD_FLAG_DEASSIGN)) != -EIO ||
+		      got(ioctl(vm->fd, KVM_IRQFD, NULL)) != -EIO ||
+		      got(__ioeventfd_ioctl(vm, fd, PORT, 4, 0, 0)) != -EIO);
+	TEST_ASSERT(waitpid(pid, &status, 0) == pid, "waitpid() failed");
+	return !status;
+}
+
 static inline void op_child(struct dice *dice)
 {
 	struct slot *slot = any_slot(dice);
 	u32 gsi = any_gsi(dice);
-	int status;
-	pid_t pid;
 
 	pick_vm(dice);
 	if (!slot->object)
 		return;
-	say("/* a child calls KVM_IRQFD and KVM_IOEVENTFD of vms[%d] */", vm_nr());
-	pid = fork();
-	TEST_ASSERT(pid >= 0, "fork() failed");
-	if (!pid)
-		_exit(got(__irqfd_ioctl(vm, gsi, slot->fd, 0)) != -EIO ||
-		      got(__irqfd_ioctl(vm, gsi, slot->fd, KVM_IRQFD_FLAG_DEASSIGN)) != -EIO ||
-		      got(ioctl(vm->fd, KVM_IRQFD, NULL)) != -EIO ||
-		      got(__ioeventfd_ioctl(vm, slot->fd, PORT, 4, 0, 0)) != -EIO);
-	TEST_ASSERT(waitpid(pid, &status, 0) == pid, "waitpid() failed");
-	if (status)
-		wrong("a child did not get EIO, status 0x%x", status);
+	say_use();
+	say_got(true, "child_is_refused(%u, fds[%d])", gsi, slot_nr(slot));
+	if (!child_is_refused(gsi, slot->fd))
+		wrong("a child did not get EIO");
 }
 
 /*
@@ -327,6 +350,14 @@ static inline struct kvm_irq_routing_entry pin_entry(u32 gsi, struct route *rout
 		return PIN_ROUTE(gsi, KVM_IRQCHIP_IOAPIC, route->pin);
 	return PIN_ROUTE(gsi, route->pic < 8 ? KVM_IRQCHIP_PIC_MASTER : KVM_IRQCHIP_PIC_SLAVE,
 			 route->pic % 8);
+}
+
+static inline struct kvm_irq_routing_entry msi_to(u32 gsi, u32 address_lo, u32 data)
+{
+	struct kvm_irq_routing_entry entry = MSI_ROUTE(gsi, data);
+
+	entry.u.msi.address_lo = address_lo;
+	return entry;
 }
 
 static inline struct kvm_irq_routing_entry msi_entry(u32 gsi, struct route *route)
@@ -374,13 +405,15 @@ static inline void op_routes(struct dice *dice)
 
 	pick_vm(dice);
 	if (v->kind == NONE) {
-		say("use(%d); set_routing(NULL, 0); /* -EINVAL */", vm_nr());
+		say_use();
+		say_got(-EINVAL, "got(__set_routing(NULL, 0))");
 		must_get("KVM_SET_GSI_ROUTING", -EINVAL, got(__set_routing(NULL, 0)));
 		return;
 	}
 	for (i = 0; i < NR_GSIS_MAX; i++)
 		v->routes[i] = (struct route) { .pin = -1, .pic = -1 };
-	say("use(%d); set_routing((struct kvm_irq_routing_entry[]) {", vm_nr());
+	say_use();
+	say("TEST_ASSERT_EQ(got(__set_routing((struct kvm_irq_routing_entry[]) {");
 	for (i = 0; i < 9; i++) {
 		struct route route = any_route(dice, i);
 		u32 gsi = gsi_numbers[i];
@@ -388,8 +421,8 @@ static inline void op_routes(struct dice *dice)
 		v->routes[gsi] = route;
 		if (route.type == MSI_TO_ONE) {
 			entries[nr] = msi_entry(gsi, &route);
-			say("\t/* to 0x%x */ MSI_ROUTE(%u, 0x%x),",
-			    entries[nr].u.msi.address_lo, gsi, entries[nr].u.msi.data);
+			say("\tmsi_to(%u, 0x%x, 0x%x),", gsi, entries[nr].u.msi.address_lo,
+			    entries[nr].u.msi.data);
 			nr++;
 		}
 		if (route.pin >= 0) {
@@ -402,20 +435,16 @@ static inline void op_routes(struct dice *dice)
 			entries[nr++] = pin_entry(gsi, &route, true);
 		}
 	}
-	say("}, %d);", nr);
+	say("}, %d)), 0);", nr);
 	pic_update();
 	must_get_or_fail("KVM_SET_GSI_ROUTING", 0, FAILING(__set_routing(entries, nr)));
 }
 
 /* ROUTE-1 */
-static inline void op_routes_bad(struct dice *dice)
+static inline int set_bad_routing(u32 what)
 {
 	struct kvm_irq_routing_entry entries[2] = { MSI_ROUTE(5, 0x41), MSI_ROUTE(20, 0x51) };
-	u32 what = roll(dice, 7);
 
-	pick_vm(dice);
-	if (v->kind == NONE)
-		return;
 	switch (what) {
 	case 0:
 		entries[1].gsi = NR_GSIS_MAX;
@@ -439,8 +468,19 @@ static inline void op_routes_bad(struct dice *dice)
 		entries[1] = PIN_ROUTE(20, 3, 0);
 		break;
 	}
-	say("use(%d); __set_routing(bad_routes(%u), 2); /* -EINVAL */", vm_nr(), what);
-	must_get("KVM_SET_GSI_ROUTING", -EINVAL, got(__set_routing(entries, 2)));
+	return got(__set_routing(entries, 2));
+}
+
+static inline void op_routes_bad(struct dice *dice)
+{
+	u32 what = roll(dice, 7);
+
+	pick_vm(dice);
+	if (v->kind == NONE)
+		return;
+	say_use();
+	say_got(-EINVAL, "set_bad_routing(%u)", what);
+	must_get("KVM_SET_GSI_ROUTING", -EINVAL, set_bad_routing(what));
 }
 
 /* Whether a level that is told once more is one that has come is left open. */
@@ -450,39 +490,52 @@ static inline bool is_open_line(u32 gsi, bool level)
 	       route_of(gsi)->type == PINS;
 }
 
+/* The status, or the error's negative: what a status cannot be. */
+#define LINE_ERROR	-1000
+
+static inline int line_status(u32 gsi, bool level)
+{
+	struct kvm_irq_level line = { .irq = gsi, .level = level };
+	int ret = got(__vm_ioctl(vm, KVM_IRQ_LINE_STATUS, &line));
+
+	return ret ? LINE_ERROR + ret : line.status;
+}
+
 static inline void op_line(struct dice *dice)
 {
-	struct kvm_irq_level line = { .irq = any_gsi(dice), .level = roll(dice, 2) };
+	u32 gsi = any_gsi(dice);
+	bool level = roll(dice, 2);
 	int want;
 
 	pick_vm(dice);
-	if (is_open_line(line.irq, line.level))
+	if (is_open_line(gsi, level))
 		return;
-	say("line(vms[%d], %u, %d);", vm_nr(), line.irq, line.level);
-	if (v->kind == NONE) {
-		must_get("KVM_IRQ_LINE_STATUS", -ENXIO,
-			 got(__vm_ioctl(vm, KVM_IRQ_LINE_STATUS, &line)));
-		return;
-	}
-	want = set_gsi(line.irq, LINE, line.level);
-	must_get("KVM_IRQ_LINE_STATUS", 0, got(__vm_ioctl(vm, KVM_IRQ_LINE_STATUS, &line)));
-	if (line.status != want)
-		wrong("KVM_IRQ_LINE_STATUS: wanted status %d, got %d", want, line.status);
+	want = v->kind == NONE ? LINE_ERROR - ENXIO : set_gsi(gsi, LINE, level);
+	say_use();
+	say_got(want, "line_status(%u, %d)", gsi, level);
+	must_get("KVM_IRQ_LINE_STATUS", want, line_status(gsi, level));
+}
+
+static inline int signal_vector(u8 vector)
+{
+	struct kvm_msi msi = { .address_lo = APIC_DEFAULT_GPA, .data = vector };
+
+	return got(__vm_ioctl(vm, KVM_SIGNAL_MSI, &msi));
 }
 
 static inline void op_msi(struct dice *dice)
 {
 	u8 vector = vectors[roll(dice, ARRAY_SIZE(vectors))];
-	struct kvm_msi msi = { .address_lo = APIC_DEFAULT_GPA, .data = vector };
 	int want = 1;
 
 	pick_vm(dice);
-	say("signal_msi(vms[%d], 0x%x);", vm_nr(), vector);
 	if (v->kind == NONE)
 		want = -EINVAL;
 	else
 		lapic_accept(vector, false);
-	must_get("KVM_SIGNAL_MSI", want, got(__vm_ioctl(vm, KVM_SIGNAL_MSI, &msi)));
+	say_use();
+	say_got(want, "signal_vector(0x%x)", vector);
+	must_get("KVM_SIGNAL_MSI", want, signal_vector(vector));
 }
 
 /*
@@ -505,8 +558,8 @@ static inline void op_pin(struct dice *dice)
 	if (v->pins[nr].remote_irr || v->pins[nr].irr)
 		level = v->pins[nr].level;
 	low = vector | (level ? LEVEL : EDGE) | (masked ? MASKED : 0);
-	say("use(%d); run_in_guest(guest_write_ioapic, 0x%x, 0x%x, 0); /* pin %d */", vm_nr(),
-	    0x10 + 2 * nr, low, nr);
+	say_use();
+	say("run_in_guest(guest_write_ioapic, 0x10 + 2 * %d, 0x%x, 0);", nr, low);
 	write_pin(nr, vector, level, masked);
 	run_in_guest(guest_write_ioapic, 0x10 + 2 * nr, low, 0);
 }
@@ -517,8 +570,8 @@ static inline void op_imr(struct dice *dice)
 	u8 imr = roll(dice, 3) ? 0 : roll(dice, 256);
 
 	pick_full_vm(dice);
-	say("use(%d); run_in_guest(guest_write_port, 0x%x, 0x%x, 0);", vm_nr(),
-	    chip ? 0xa1 : 0x21, imr);
+	say_use();
+	say("run_in_guest(guest_write_port, 0x%x, 0x%x, 0);", chip ? 0xa1 : 0x21, imr);
 	v->pics[chip].imr = imr;
 	pic_update();
 	run_in_guest(guest_write_port, chip ? 0xa1 : 0x21, imr, 0);
@@ -528,7 +581,8 @@ static inline void op_imr(struct dice *dice)
 static inline void op_reset_pics(struct dice *dice)
 {
 	pick_full_vm(dice);
-	say("use(%d); run_in_guest(guest_program_pics, 0x%x, 0, 0);", vm_nr(), default_elcr());
+	say_use();
+	say("run_in_guest(guest_program_pics, 0x%x, 0, 0);", default_elcr());
 	reset_pic(0);
 	reset_pic(1);
 	v->listens = true;
@@ -544,14 +598,16 @@ static inline void op_lvt0(struct dice *dice)
 	v->listens = roll(dice, 2);
 	if (!v->listens)
 		lvt0 |= APIC_LVT_MASKED;
-	say("use(%d); run_in_guest(guest_write_lvt0, 0x%lx, 0, 0);", vm_nr(), lvt0);
+	say_use();
+	say("run_in_guest(guest_write_lvt0, 0x%lx, 0, 0);", lvt0);
 	run_in_guest(guest_write_lvt0, lvt0, 0, 0);
 }
 
 static inline void op_take(struct dice *dice)
 {
 	pick_full_vm(dice);
-	say("use(%d); take_irqs();", vm_nr());
+	say_use();
+	say("take_irqs();");
 	take_all();
 	take_irqs();
 }
@@ -562,29 +618,36 @@ static inline void op_eoi(struct dice *dice)
 
 	pick_full_vm(dice);
 	if (what > 1) {
-		say("use(%d); run_in_guest(guest_write_eoi, 0, 0, 0);", vm_nr());
+		say_use();
+		say("run_in_guest(guest_write_eoi, 0, 0, 0);");
 		eoi_of_apic();
 		run_in_guest(guest_write_eoi, 0, 0, 0);
 	} else {
-		say("use(%d); run_in_guest(guest_write_port, 0x%x, 0x20, 0);", vm_nr(),
-		    what ? 0xa0 : 0x20);
+		say_use();
+		say("run_in_guest(guest_write_port, 0x%x, 0x20, 0);", what ? 0xa0 : 0x20);
 		eoi_of_pic(what);
 		run_in_guest(guest_write_port, what ? 0xa0 : 0x20, 0x20, 0);
 	}
 }
 
-static inline void op_restore_chips(struct dice *dice)
+static inline void put_chips_back(void)
 {
 	struct kvm_irqchip chips[3];
 	int i;
 
-	pick_full_vm(dice);
-	say("use(%d); restore_chips();", vm_nr());
-	restore_chips();
 	for (i = 0; i < 3; i++)
 		chips[i] = chip_of(i);
 	for (i = 0; i < 3; i++)
 		vm_ioctl(vm, KVM_SET_IRQCHIP, &chips[i]);
+}
+
+static inline void op_restore_chips(struct dice *dice)
+{
+	pick_full_vm(dice);
+	say_use();
+	say("put_chips_back();");
+	restore_chips();
+	put_chips_back();
 }
 
 #endif /* SELFTEST_KVM_FUZZ_IRQ_OPS_H */

@@ -19,16 +19,24 @@ static inline void any_range(struct dice *dice, u32 *first, u32 *count)
 		*count = NR_GSIS_MAX - *first;
 }
 
+static inline void say_mask(int want, bool unmask, struct kvm_mask_irq *args)
+{
+	say_use();
+	say_got(want, "mask_ioctl(KVM_%sMASK_IRQ, %u, %u, %u, %u)", unmask ? "UN" : "",
+		args->first, args->count, args->flags, args->reserved);
+}
+
 static inline void op_mask(struct dice *dice)
 {
 	bool unmask = roll(dice, 2);
 	struct kvm_mask_irq args = {};
+	int want;
 	u32 i;
 
 	pick_vm(dice);
 	any_range(dice, &args.first, &args.count);
-	say("use(%d); %s_range(%u, %u);%s", vm_nr(), unmask ? "unmask" : "mask", args.first,
-	    args.count, v->kind == NONE ? " /* -ENXIO */" : "");
+	want = v->kind == NONE ? -ENXIO : 0;
+	say_mask(want, unmask, &args);
 	for (i = 0; i < args.count && v->kind != NONE; i++) {
 		if (unmask)
 			unmask_gsi(args.first + i);
@@ -36,10 +44,9 @@ static inline void op_mask(struct dice *dice)
 			mask_gsi(args.first + i);
 	}
 	if (unmask)
-		must_get("KVM_UNMASK_IRQ", v->kind == NONE ? -ENXIO : 0,
-			 FAILING(__vm_ioctl(vm, KVM_UNMASK_IRQ, &args)));
+		must_get("KVM_UNMASK_IRQ", want, FAILING(__vm_ioctl(vm, KVM_UNMASK_IRQ, &args)));
 	else
-		must_get_or_fail("KVM_MASK_IRQ", v->kind == NONE ? -ENXIO : 0,
+		must_get_or_fail("KVM_MASK_IRQ", want,
 				 FAILING(__vm_ioctl(vm, KVM_MASK_IRQ, &args)));
 }
 
@@ -53,35 +60,46 @@ static inline void op_mask_bad(struct dice *dice)
 	bool unmask = roll(dice, 2);
 
 	pick_vm(dice);
-	say("use(%d); ____%s(%u, %u, %u, %u); /* -EINVAL */", vm_nr(), unmask ? "unmask" : "mask",
-	    args.first, args.count, args.flags, args.reserved);
+	say_mask(-EINVAL, unmask, &args);
 	must_get("KVM_MASK_IRQ", -EINVAL,
 		 got(__vm_ioctl(vm, unmask ? KVM_UNMASK_IRQ : KVM_MASK_IRQ, &args)));
 }
 
 #define WORDS_MAX	(NR_GSIS_MAX / 64)
 
+static u64 pending_bits[WORDS_MAX], masked_bits[WORDS_MAX];
+
+static inline int get_bits(u32 first, u32 count)
+{
+	memset(pending_bits, 0, sizeof(pending_bits));
+	memset(masked_bits, 0, sizeof(masked_bits));
+	return __pending_irqs(first, count, KVM_PENDING_IRQS_GET, pending_bits, masked_bits);
+}
+
+static inline void must_be(const char *name, u32 first, u32 i, bool bit, bool want)
+{
+	if (bit == want)
+		return;
+	say_got(want, "bit_of(%s_bits, %u)", name, i);
+	wrong("VM %d: gsi %u: wanted %s %d", vm_nr(), first + i, name, want);
+}
+
 static inline void op_get_pending(struct dice *dice)
 {
-	u64 pending[WORDS_MAX] = {}, masked[WORDS_MAX] = {};
 	u32 first, count, i;
-	int want, ret;
+	int want;
 
 	pick_vm(dice);
 	any_range(dice, &first, &count);
 	want = v->kind == NONE ? -ENXIO : 0;
-	say("use(%d); get_state(%u, %u, pending, masked);", vm_nr(), first, count);
-	ret = got(__pending_irqs(first, count, KVM_PENDING_IRQS_GET, pending, masked));
-	must_get("KVM_PENDING_IRQS", want, ret);
+	say_use();
+	say_got(want, "got(get_bits(%u, %u))", first, count);
+	must_get("KVM_PENDING_IRQS", want, got(get_bits(first, count)));
 	for (i = 0; i < count && !want; i++) {
 		u32 gsi = first + i;
 
-		if (bit_of(masked, i) != v->gsis[gsi].masked)
-			wrong("VM %d: gsi %u: wanted masked %d", vm_nr(), gsi,
-			      v->gsis[gsi].masked);
-		if (bit_of(pending, i) != gsi_is_pending(gsi))
-			wrong("VM %d: gsi %u: wanted pending %d", vm_nr(), gsi,
-			      gsi_is_pending(gsi));
+		must_be("masked", first, i, bit_of(masked_bits, i), v->gsis[gsi].masked);
+		must_be("pending", first, i, bit_of(pending_bits, i), gsi_is_pending(gsi));
 		latch_gsi(gsi);
 	}
 }
@@ -96,6 +114,11 @@ static inline void set_one(u32 gsi, const u64 *pending, const u64 *masked, u32 i
 		set_pending(gsi, bit_of(pending, i));
 	if (!mask)
 		unmask_gsi(gsi);
+}
+
+static inline const char *u64_in_c(const u64 *value)
+{
+	return value ? strdup_printf("&(u64){ 0x%lx }", *value) : "NULL";
 }
 
 static inline void op_set_pending(struct dice *dice)
@@ -122,45 +145,47 @@ static inline void op_set_pending(struct dice *dice)
 	bad = m && *masked >> count;
 	for (i = 0; i < count && p; i++)
 		bad |= bit_of(p, i) && !(m ? bit_of(m, i) : v->gsis[first + i].masked);
-	say("use(%d); pending_irqs(%u, %u, KVM_PENDING_IRQS_SET, %s0x%lx, %s0x%lx);%s", vm_nr(),
-	    first, count, p ? "" : "none ", *pending, m ? "" : "none ", *masked,
-	    v->kind == NONE ? " /* -ENXIO */" : bad ? " /* -EINVAL */" : "");
 	want = v->kind == NONE ? -ENXIO : bad ? -EINVAL : 0;
+	say_use();
+	say_got(want, "got(__pending_irqs(%u, %u, KVM_PENDING_IRQS_SET, %s, %s))", first, count,
+		u64_in_c(p), u64_in_c(m));
 	for (i = 0; i < count && !want; i++)
 		set_one(first + i, p, m, i);
 	must_get_or_fail("KVM_PENDING_IRQS", want,
 			 FAILING(__pending_irqs(first, count, KVM_PENDING_IRQS_SET, p, m)));
 }
 
-static inline void op_pending_bad(struct dice *dice)
+static inline int bad_pending_irqs(u32 what)
 {
 	u64 bits[2] = {};
-	u32 what = roll(dice, 6);
-	int ret, want = -EINVAL;
 
-	pick_vm(dice);
-	say("bad_pending(vms[%d], %u);", vm_nr(), what);
 	switch (what) {
 	case 0:
-		ret = __pending_irqs(0, 1, 0, bits, bits + 1);
-		break;
+		return __pending_irqs(0, 1, 0, bits, bits + 1);
 	case 1:
-		ret = __pending_irqs(0, 1, 3, bits, bits + 1);
-		break;
+		return __pending_irqs(0, 1, 3, bits, bits + 1);
 	case 2:
-		ret = __pending_irqs(0, 1, KVM_PENDING_IRQS_GET, NULL, NULL);
-		break;
+		return __pending_irqs(0, 1, KVM_PENDING_IRQS_GET, NULL, NULL);
 	case 3:
-		ret = __pending_irqs(4095, 2, KVM_PENDING_IRQS_GET, bits, bits + 1);
-		break;
+		return __pending_irqs(4095, 2, KVM_PENDING_IRQS_GET, bits, bits + 1);
 	case 4:
-		ret = __pending_irqs(0, 1, KVM_PENDING_IRQS_GET | 4, bits, bits + 1);
-		break;
+		return __pending_irqs(0, 1, KVM_PENDING_IRQS_GET | 4, bits, bits + 1);
 	default:
-		want = v->kind == NONE ? -ENXIO : -EFAULT;
-		ret = __pending_irqs(0, 1, KVM_PENDING_IRQS_SET, (void *)8, NULL);
+		return __pending_irqs(0, 1, KVM_PENDING_IRQS_SET, (void *)8, NULL);
 	}
-	must_get("KVM_PENDING_IRQS", want, got(ret));
+}
+
+static inline void op_pending_bad(struct dice *dice)
+{
+	u32 what = roll(dice, 6);
+	int want = -EINVAL;
+
+	pick_vm(dice);
+	if (what == 5)
+		want = v->kind == NONE ? -ENXIO : -EFAULT;
+	say_use();
+	say_got(want, "got(bad_pending_irqs(%u))", what);
+	must_get("KVM_PENDING_IRQS", want, got(bad_pending_irqs(what)));
 }
 
 #endif /* SELFTEST_KVM_FUZZ_MASK_OPS_H */

@@ -18,7 +18,8 @@ static inline void op_recreate(struct dice *dice)
 	pick_vm(dice);
 	nr = vm_nr();
 	kind = nr ? roll(dice, 3) : FULL;
-	say("kvm_vm_free(vms[%d]); boot_vm(%d, %d);", nr, nr, kind);
+	say_use();
+	say("kvm_vm_free(vm);");
 	kvm_vm_free(vm);
 	for (i = 0; i < nr_objects; i++) {
 		struct object *object = &objects[i];
@@ -34,6 +35,7 @@ static inline void op_recreate(struct dice *dice)
 			object->count = was;
 	}
 	boot_vm(nr, kind);
+	say_boot();
 }
 
 /* FAST-1 */
