@@ -10,7 +10,7 @@ override CMD := $(value CMD)
 fuzz: override CMD := fuzz
 # All machines, unless one is named.
 coverage: ON := $(if $(filter file,$(origin ON)),,$(ON))
-export CMD ON KERNEL DEBUG ICOUNT CPUS TIMEOUT LINUX_SRC BENCH_ON BASE WITH SECONDS SEED
+export CMD ON KERNEL DEBUG ICOUNT CPUS TIMEOUT LINUX_SRC BENCH_ON BASE WITH SECONDS SEED KCOV
 export WITHIN GIC DIST KDIR KEEP UNDO ROUNDS BUILT LIVE_TESTS LIVE_ROWS
 
 .NOTPARALLEL:
@@ -35,12 +35,16 @@ help:
 #: make refresh   write the commits of build/BASE/linux back to patches/
 #: make lint      checkpatch, sparse, W=1, shellcheck on what is ours
 #: make bisect    build the kernel at every topic
-#: make bench     what operations cost on stock and on ours, on all machines, or BENCH_ON=scale
-#: make mutate    break the kernel code in many places: do the tests notice? ON=arm64: there
+#: make bench     what operations cost on stock and on ours, on all machines, or BENCH_ON=scale,
+#:                or on ON=arm64, riscv64
+#: make mutate    break the kernel code in many places: do the tests notice? ON=arm64,
+#:                riscv64: there
 #: make models    check the models of the races with spin and herd7, or WITH=spin
 #: make coverage  which lines and branches of ours the tests reach, on svm and vmx, by gcov
-#: make kcsan     all tests with two CPUs, on a kernel in which KCSAN looks for data races
-#: make fuzz      random operations against a model of the rules, for SECONDS=600, from SEED=1 on
+#: make kcsan     all tests with two CPUs, on a kernel in which KCSAN looks for data races, and
+#:                the fuzzer for SECONDS=300
+#: make fuzz      random operations against a model of the rules, for SECONDS=600, from SEED=1 on;
+#:                KCOV=1: and more of those that reach new code
 #: make compile-all  does KVM compile for each architecture, without warnings? TARGET=riscv64
 #: make clean     remove build/
 #:
@@ -48,12 +52,12 @@ help:
 #: ON=svm         an AMD machine, by QEMU; the root of this host is there, read-only
 #: ON=vmx         an Intel machine, by Bochs; files that CMD names by a path go along
 #: ON=svm-nrips   an AMD machine that reports the next RIP, by Bochs, likewise
-#: ON=arm64       an arm64 machine with a GICv3, by QEMU; for check, guest, kernel, mutate, tests
+#: ON=arm64       an arm64 machine with a GICv3, by QEMU; for bench, check, guest, kernel, mutate, tests
 #: GIC=4          there, a GICv4, which posts LPIs
 #: ON=riscv64     a riscv64 machine with an AIA, by QEMU, likewise, on 6.12
 #: KERNEL=ours    the kernel with the series; KERNEL=stock: without
 #: DIST=amd64     Debian's own kernel with our modules, on svm; or cloud-amd64, rt-amd64
-#: DEBUG=1        KASAN, lockdep, kmemleak and more, on svm; for check, guest and kernel
+#: DEBUG=1        KASAN, lockdep, kmemleak and more, on svm; for check, fuzz, guest and kernel
 #: ICOUNT=1       on all of QEMU: one CPU, and a nanosecond of guest time is an instruction
 #: CPUS=2|4       on svm, arm64 and riscv64: so many CPUs
 #: WITHIN=70      minutes that make check may take: what would take longer is not begun
@@ -84,7 +88,7 @@ dkms:
 	dev/dkms.sh
 
 live:
-	dev/setup.sh --build gnuplot-nox
+	$(if $(UNDO)$(BUILT),,dev/live.sh --check && dev/setup.sh --build gnuplot-nox)
 	dev/live.sh
 
 tests: setup

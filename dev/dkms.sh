@@ -1,7 +1,8 @@
 #!/bin/sh
 # dkms.sh: make build/kvm-eventfd-dkms_VERSION_all.deb of what modules.sh compiles. Where it
 # is installed, dkms builds KVM's modules with the series for each kernel of BASE that is not
-# older.
+# older. When, hooks of its own say: what dkms builds by itself, that of Debian 12 must build,
+# or no kernel can be installed.
 . "$(dirname "$0")/lib.sh"
 
 lock
@@ -11,7 +12,9 @@ version=$kernel+$(git -C "$top" log -1 --format=%cd --date=format:%Y%m%d 2>/dev/
 root=$build/root.dkms
 src=$root/usr/src/kvm-eventfd-$version
 rm -rf "$root"
-mkdir -p "$src" "$root/DEBIAN" "$root/usr/share/doc/kvm-eventfd-dkms" || die "cannot write to $build"
+hook=etc/kernel/postinst.d/dkms-kvm-eventfd
+mkdir -p "$src" "$root/DEBIAN" "$root/usr/share/doc/kvm-eventfd-dkms" "$root/${hook%/*}" \
+	"$root/etc/kernel/header_postinst.d" || die "cannot write to $build"
 "$top/dev/modules.sh" --sources "$src" || exit 1
 rm -f "$src/.files"
 # dkms on Debian 12 puts a module in the place of the kernel's own only if it has a newer version.
@@ -33,14 +36,15 @@ at_least() { # NUMBER, as a regular expression
 	}'
 }
 
+exclusive="^$(echo "$base" | sed 's/\./\\./g')\.$(at_least "${kernel##*.}")([^0-9]|\$)"
+
 cat > "$src/dkms.conf" <<END
 PACKAGE_NAME="kvm-eventfd"
 PACKAGE_VERSION="$version"
 MAKE[0]="make -C \${kernel_source_dir} M=\${dkms_tree}/kvm-eventfd/$version/build CONFIG_DEBUG_INFO_BTF_MODULES= modules"
 CLEAN="make -C \${kernel_source_dir} M=\${dkms_tree}/kvm-eventfd/$version/build clean"
-BUILD_EXCLUSIVE_KERNEL="^$(echo "$base" | sed 's/\./\\./g')\.$(at_least "${kernel##*.}")([^0-9]|\$)"
+BUILD_EXCLUSIVE_KERNEL="$exclusive"
 BUILD_EXCLUSIVE_ARCH="x86_64"
-AUTOINSTALL="yes"
 END
 n=0
 for m in kvm kvm-amd kvm-intel; do
@@ -58,6 +62,7 @@ Version: $version
 Architecture: all
 Maintainer: $(git -C "$top" log -1 --format='%an <%ae>' 2>/dev/null || echo 'nobody <nobody@localhost>')
 Depends: dkms
+Recommends: linux-headers-amd64 | linux-headers-generic
 Section: kernel
 Priority: optional
 Description: KVM's modules with irqfd and ioeventfd written anew
@@ -65,10 +70,41 @@ Description: KVM's modules with irqfd and ioeventfd written anew
  in Linux $kernel.
  They take effect when KVM is loaded the next time.
 END
+# No conffile, so that it goes with the package.
+cat > "$root/$hook" <<END
+#!/bin/sh
+# dkms-kvm-eventfd RELEASE: KVM's modules with the series, if they are for that kernel. Whatever
+# comes of it, the kernel is installed: it has a KVM of its own.
+echo "\$1" | grep -qE '$exclusive' && grep -qs '^CONFIG_KVM=m' "/boot/config-\$1" || exit 0
+[ ! -e /etc/dkms/no-autoinstall ] && command -v dkms >/dev/null || exit 0
+! dkms status -m kvm-eventfd -v $version -k "\$1" | grep -q installed || exit 0
+if [ ! -e "/lib/modules/\$1/build/include" ]; then
+	echo "kvm-eventfd: no modules for \$1, as its headers are not there; install linux-headers-\$1" >&2
+elif ! dkms install -m kvm-eventfd -v $version -k "\$1"; then
+	echo "kvm-eventfd: no modules for \$1, which keeps its own KVM" >&2
+fi
+exit 0
+END
+cp "$root/$hook" "$root/etc/kernel/header_postinst.d/" || die "cannot write to $build"
+
 cat > "$root/DEBIAN/postinst" <<END
 #!/bin/sh
 set -e
-[ "\$1" != configure ] || /usr/lib/dkms/common.postinst kvm-eventfd $version /usr/share/kvm-eventfd-dkms "" "\$2"
+[ "\$1" = configure ] || exit 0
+[ ! -d /var/lib/dkms/kvm-eventfd/$version ] || dkms remove -m kvm-eventfd -v $version --all
+dkms add -m kvm-eventfd -v $version
+for dir in /lib/modules/*/build; do
+	dir=\${dir%/build}
+	/$hook "\${dir##*/}"
+done
+if grep -qs '\[\(integrity\|confidentiality\)\]' /sys/kernel/security/lockdown ||
+	grep -qs Y /sys/module/module/parameters/sig_enforce; then
+	key=/var/lib/dkms/mok.pub
+	mokutil --test-key \$key 2>&1 | grep -qE 'already (enrolled|in db|in the built-in)' || {
+		echo "kvm-eventfd: this kernel takes signed modules only, and dkms' key is not enrolled:"
+		echo "KVM will not load. mokutil --import \$key, and boot; or remove this package."
+	} >&2
+fi
 END
 cat > "$root/DEBIAN/prerm" <<END
 #!/bin/sh
@@ -76,7 +112,8 @@ set -e
 [ ! -d /var/lib/dkms/kvm-eventfd/$version ] || dkms remove -m kvm-eventfd -v $version --all
 END
 chmod 755 "$root/DEBIAN/postinst" "$root/DEBIAN/prerm"
-find "$root" -type d -exec chmod 755 {} + && find "$root/usr" -type f -exec chmod 644 {} + || die "cannot write to $build"
+find "$root" -type d -exec chmod 755 {} + && find "$root/usr" -type f -exec chmod 644 {} + &&
+	find "$root/etc" -type f -exec chmod 755 {} + || die "cannot write to $build"
 
 deb=$top/build/kvm-eventfd-dkms_${version}_all.deb
 dpkg-deb --root-owner-group -b "$root" "$deb" >"$logs/dkms.log" 2>&1 || die "dpkg-deb makes no package, see $logs/dkms.log"

@@ -75,7 +75,7 @@ pack_files() {
 		tty=$tty
 		release=$(cat "$img/release-$kernel")
 		cwd='$PWD'
-		path=$PATH:/usr/sbin:/sbin
+		path='$PATH:/usr/sbin:/sbin'
 	END
 	printf '%s\n' "$cmd" > "$root/tests/.cmd"
 	# Other modules than the kernel came with, for mutate.sh; KERNEL_IMAGE is another kernel.

@@ -5,6 +5,7 @@
 # puts the others back, ROUNDS=3, BUILT=1 takes what has been built as it is, LIVE_TESTS=
 # those of the selftests, LIVE_ROWS= those operations of eventfd_perf_test whose names have
 # that text. What it has measured is in build/live/RELEASE.tsv and .svg.
+# live.sh --check only looks whether it would refuse, before anything is installed.
 #
 #   live.sh             live.sh --guard
 #   -------             ---------------
@@ -14,7 +15,8 @@
 #   own, ours, own ..    .
 #   ends, or is killed   .
 #         (no writer is left, that is, none of its programs either)
-#                       puts the kernel's own modules in, with their parameters
+#                       takes away what killed tests have left, and puts the kernel's
+#                       own modules in, with their parameters
 . "$(dirname "$0")/lib.sh"
 PATH=$PATH:/usr/sbin:/sbin
 live=$top/build/live
@@ -26,12 +28,19 @@ if grep -qw svm /proc/cpuinfo; then vendor=kvm_amd; else vendor=kvm_intel; fi
 is_in() { [ -e "/sys/module/$1" ]; }
 in_use() { [ "$(cat "/sys/module/$1/refcnt" 2>/dev/null || echo 0)" != "$2" ]; } # MODULE COUNT
 ours_in() { [ -e /sys/module/kvm/parameters/eventfd_fastpath ]; }
+in_line() { paste -sd ' ' -; }
+
+# From here to put_back nothing is written to a disk: that may be full by then.
+# What was before, as write_down tells it.
+of() { printf '%s\n' "$was" | sed -n "s,^$1 ,,p"; } # KIND
+was_in() { of in | grep -qx "$1"; }
 
 # A process that has just ended may still be letting go.
-take_out() {
-	for m in irte doorbell $vendor kvm; do
+take_out() { # [MODULE...]
+	[ $# -gt 0 ] || set -- irte doorbell $vendor kvm
+	for m; do
 		tries=50
-		while is_in "$m" && ! rmmod "$m" 2>"$live/rmmod.log"; do
+		while is_in "$m" && ! why=$(rmmod "$m" 2>&1); do
 			tries=$((tries - 1))
 			[ $tries -gt 0 ] || return 1
 			sleep 0.2
@@ -47,60 +56,107 @@ parameters() { # MODULE
 		''|*[!A-Za-z0-9_.,:=/+-]*) ;;
 		*) echo "${p##*/}=$value" ;;
 		esac
-	done | sort
+	done
 }
 
 # Which of those that were, are otherwise now, and are known at all.
 lost() { # MODULE
-	parameters "$1" > "$live/now"
-	comm -23 "$live/was.$1" "$live/now" | while IFS= read -r p; do
-		! grep -q "^${p%%=*}=" "$live/now" || echo "$p"
+	now=" $(parameters "$1" | in_line) "
+	for p in $(of "$1"); do
+		case $now in
+		*" $p "*) ;;
+		*" ${p%%=*}="*) echo "$p" ;;
+		esac
 	done
 }
 
-insert() { # own|ours
+insert() { # own|ours [PARAMETERS OF kvm, OF THE VENDOR'S]
 	take_out || return 1
+	for m in $(of needs); do is_in "$m" || modprobe "$m" 2>/dev/null; done
 	case $1 in
-	own) kvm_=$(cat "$live/own.kvm") && vendor_=$(cat "$live/own.$vendor") || return 1 ;;
+	own) kvm_=$(of "file kvm") vendor_=$(of "file $vendor") ;;
 	ours) kvm_=$modules/kvm.ko vendor_=$modules/$(echo $vendor | tr _ -).ko ;;
 	esac
-	# shellcheck disable=SC2046
-	insmod "$kvm_" $(cat "$live/$1.give.kvm") 2>"$live/insmod.log" &&
-		insmod "$vendor_" $(cat "$live/$1.give.$vendor") 2>"$live/insmod.log"
+	# shellcheck disable=SC2086
+	why=$(insmod "$kvm_" ${2-} 2>&1) && why=$(insmod "$vendor_" ${3-} 2>&1)
 }
 
 # Only parameters that differ from the defaults are given: what sysfs shows of another need
-# not be what a module takes.
+# not be what a module takes. But on some machines the defaults do not load.
 put_in() { # own|ours
-	: > "$live/$1.give.kvm" && : > "$live/$1.give.$vendor" && insert "$1" || return 1
-	for m in kvm $vendor; do lost "$m" > "$live/$1.give.$m"; done
-	[ -s "$live/$1.give.kvm" ] || [ -s "$live/$1.give.$vendor" ] || return 0
-	insert "$1" || {
-		warn "the parameters $(cat "$live/$1.give.kvm" "$live/$1.give.$vendor" | paste -sd ' ') are not taken"
-		: > "$live/$1.give.kvm" && : > "$live/$1.give.$vendor" && insert "$1" || return 1
-	}
+	take_out || return 1
+	if insert "$1"; then
+		give_kvm=$(lost kvm | in_line) give_vendor=$(lost $vendor | in_line)
+		[ -n "$give_kvm$give_vendor" ] || return 0
+		insert "$1" "$give_kvm" "$give_vendor" || {
+			warn "the parameters $give_kvm $give_vendor are not taken"
+			insert "$1" || return 1
+		}
+	else
+		insert "$1" "$(of kvm | in_line)" "$(of $vendor | in_line)" || return 1
+	fi
 	for m in kvm $vendor; do
-		[ -z "$(lost "$m")" ] || warn "parameters of $m are not as before: $(lost "$m" | paste -sd ' ')"
+		[ -z "$(lost "$m")" ] || warn "parameters of $m are not as before: $(lost "$m" | in_line)"
 	done
 }
 
-why() { cat "$live/rmmod.log" "$live/insmod.log" 2>/dev/null | tail -n 1; }
-
-put_back() {
-	rm -f "$live/insmod.log" "$live/rmmod.log"
-	if [ -e "$live/was.none" ]; then
-		take_out || die "KVM's modules are in use: $(why); end the VM, then make live UNDO=1"
-	elif ours_in || ! is_in kvm || ! is_in $vendor || [ -n "$(lost kvm; lost $vendor)" ]; then
-		put_in own || die "the kernel's own modules are not back: $(why); end VMs, then make live UNDO=1, or modprobe $vendor"
-	fi
-	for m in irte doorbell; do ! is_in $m || rmmod $m; done
-	rm -f "$live/kept"
+by_modprobe() {
+	warn "the kernel's own modules do not load as they were: $why"
+	take_out && why=$(modprobe $vendor 2>&1)
 }
 
-# It outlives all that can be told to live.sh.
-guard() {
+put_back() {
+	if ! was_in kvm; then
+		take_out || die "KVM's modules are in use: $why; end the VM, then make live UNDO=1"
+		needed=
+		for m in $(of needs); do was_in "$m" || needed="$m $needed"; done
+		for m in $needed; do rmmod "$m" 2>/dev/null; done
+	elif ours_in || ! is_in kvm || ! is_in $vendor || [ -n "$(lost kvm; lost $vendor)" ]; then
+		put_in own || by_modprobe ||
+			die "the kernel's own modules are not back: $why; end VMs, then make live UNDO=1, or modprobe $vendor"
+	fi
+	take_out irte doorbell || warn "$why"
+	rm -f "$live/kept" "$live/was"
+}
+
+# What killed tests have left on the machine, see kvm_trace.h and eventfd_load_test.c.
+clean() {
+	level=$(of printk)
+	[ "$(cat /proc/sys/kernel/printk)" = "$level" ] || echo "$level" > /proc/sys/kernel/printk
+	awk '$3 == "tracefs" && $2 ~ "^/tmp/kvm-trace-" { print $2 }' /proc/mounts | while read -r d; do
+		rmdir "$d"/instances/kvm-*
+		probes=$(sed -n 's,^p:kprobes/\([^ ]*\) \1$,\1,p' "$d/kprobe_events")
+		for p in $probes; do echo "-:$p" >> "$d/kprobe_events"; done
+		umount -l "$d"
+	done 2>/dev/null
+	rmdir /tmp/kvm-trace-* /sys/fs/cgroup/kvm-load-* 2>/dev/null
+}
+
+with_names() { # PIDs on stdin
+	while read -r pid; do echo "$(cat "/proc/$pid/comm" 2>/dev/null) ($pid)"; done |
+		paste -sd , - | sed 's/,/, /g'
+}
+
+# Who keeps the guard waiting.
+holders() { find /proc/[0-9]*/fd/8 -lname "$live/alive" 2>/dev/null | cut -d / -f 3; }
+
+# It outlives all that can be told to live.sh. If only who waits for live.sh is gone, that is to
+# end, and what does not end with live.sh is killed.
+guard() { # PID OF WHO WAITS
 	trap '' HUP INT QUIT TERM PIPE
-	cat > /dev/null
+	main=$PPID alone=0
+	was=$(cat "$live/was") && echo $$ > "$live/guard" || exit 1
+	until timeout 5 cat > /dev/null 2>&1; do
+		[ -e "/proc/$1" ] || kill -- "-$main" 2>/dev/null
+		[ ! -e "/proc/$main/fd/8" ] || continue
+		alone=$((alone + 1))
+		who=$(holders)
+		[ $alone -gt 1 ] && [ -n "$who" ] || continue
+		warn "these do not end, and are killed: $(printf '%s\n' "$who" | with_names)"
+		# shellcheck disable=SC2086
+		kill -s KILL $who
+	done
+	clean
 	[ ! -e "$live/keep" ] || { mv "$live/keep" "$live/kept"; exit 0; }
 	put_back
 	say "the kernel's own modules are as they were"
@@ -115,16 +171,21 @@ emulated() {
 }
 unit() { if emulated; then echo "units of an emulated clock"; else echo nanoseconds; fi; }
 
-# Where the module lies that modprobe would take.
-own_file() {
-	modprobe -D "$1" 2>/dev/null | sed -n 's/^insmod \([^ ]*\).*/\1/p' | tail -n 1
+# What modprobe would do may go on behind the module that is asked for.
+in_file() { echo "$1" | sed 's/_/[-_]/g'; }
+own_file() { # MODULE
+	modprobe -D "$1" 2>/dev/null |
+		sed -n "s,^insmod \([^ ]*/$(in_file "$1")\.ko[^ ]*\).*,\1,p" | head -n 1
+}
+needs() {
+	modprobe -D $vendor 2>/dev/null |
+		sed -n "/\/$(in_file $vendor)\.ko/q; s,^insmod [^ ]*/\([^/ .]*\)\.ko.*,\1,p" |
+		tr - _ | grep -vx kvm
 }
 
 users() {
 	find /proc/[0-9]*/fd \( -lname /dev/kvm -o -lname 'anon_inode:kvm-v*' \) 2>/dev/null |
-		sed 's,^/proc/\([0-9]*\)/.*,\1,' | sort -un | while read -r pid; do
-		echo "$(cat "/proc/$pid/comm" 2>/dev/null) ($pid)"
-	done | paste -sd , - | sed 's/,/, /g'
+		cut -d / -f 3 | sort -un | with_names
 }
 
 check_idle() {
@@ -137,48 +198,84 @@ check_idle() {
 		esac
 	done
 	! is_in $vendor || ! in_use $vendor 0 || die "$vendor is in use, by whom is not to be seen here; end all VMs first"
+	for m in vboxdrv vmmon; do
+		! is_in $m || ! in_use $m 0 || die "another hypervisor has $m in use; end that first"
+	done
 }
 
 check_root() { [ "$(id -u)" = 0 ] || die "modules are changed by root; run it as root, or by sudo"; }
 
-check_machine() {
-	case ${ROUNDS:-3} in ''|0|*[!0-9]*) die "ROUNDS=$ROUNDS is no number of rounds" ;; esac
-	grep -qwE 'svm|vmx' /proc/cpuinfo || die "this processor shows neither VMX nor SVM; is it turned off in the firmware?"
+check_own() {
 	for m in kvm $vendor; do
 		case $(modprobe -D "$m" 2>/dev/null) in
 		*builtin*) die "KVM is built into $kver, its modules cannot be changed" ;;
 		esac
 		[ -n "$(own_file "$m")" ] || die "modprobe does not say where the kernel's own $m is; is it in /lib/modules/$kver?"
 	done
+}
+
+check_machine() {
+	case ${ROUNDS:-3} in ''|0|*[!0-9]*) die "ROUNDS=$ROUNDS is no number of rounds" ;; esac
+	grep -qwE 'svm|vmx' /proc/cpuinfo || die "this processor shows neither VMX nor SVM; is it turned off in the firmware?"
+	check_own
 	! grep -q '\[\(integrity\|confidentiality\)\]' /sys/kernel/security/lockdown 2>/dev/null ||
 		die "the kernel is locked down and takes signed modules only; turn Secure Boot off for this"
 	[ "$(cat /sys/module/module/parameters/sig_enforce 2>/dev/null)" != Y ] ||
 		die "the kernel takes signed modules only; boot it without module.sig_enforce"
+	[ "$(cat /proc/sys/kernel/modules_disabled 2>/dev/null)" != 1 ] ||
+		die "the kernel takes no more modules until it boots, by kernel.modules_disabled"
 	if ours_in; then
 		[ -e "$live/kept" ] || die "KVM has the series already; rmmod $vendor kvm, and have modprobe find the kernel's own"
 		die "ours are still in, of an earlier KEEP=1; make live UNDO=1 first"
 	fi
-	! modinfo -p "$(own_file kvm)" 2>/dev/null | grep -q '^eventfd_fastpath:' ||
-		die "the modules in /lib/modules/$kver have the series already; is kvm-eventfd-dkms installed?"
+	check_series
 }
 
-# What is in now, to be told again to the modules that replace it.
+# modinfo does not tell of a parameter that has no description.
+check_series() {
+	file=$(own_file kvm)
+	case $file in
+	*.xz) xz -dc "$file" ;;
+	*.zst) zstd -qdc "$file" ;;
+	*.gz) gzip -dc "$file" ;;
+	*) cat "$file" ;;
+	esac | grep -q eventfd_fastpath || return 0
+	die "the modules in /lib/modules/$kver have the series already; is kvm-eventfd-dkms installed?"
+}
+
+boot_id() { cat /proc/sys/kernel/random/boot_id; }
+
+# What is in now, to be told again to the modules that replace it; until they are back.
 write_down() {
-	rm -f "$live"/was.* "$live"/own.* "$live"/ours.* "$live/keep"
-	for m in kvm $vendor; do
-		own_file "$m" > "$live/own.$m" && parameters "$m" > "$live/was.$m" || die "cannot write to $live"
-	done
-	is_in kvm || : > "$live/was.none"
+	was=$(
+		echo "release $kver"
+		echo "boot $(boot_id)"
+		echo "printk $(cat /proc/sys/kernel/printk)"
+		needs | sed 's/^/needs /'
+		for m in kvm $(needs); do ! is_in "$m" || echo "in $m"; done
+		for m in kvm $vendor; do
+			echo "file $m $(own_file "$m")"
+			parameters "$m" | sed "s/^/$m /"
+		done
+	)
+	printf '%s\n' "$was" > "$live/was" && [ "$(cat "$live/was")" = "$was" ] ||
+		die "cannot write to $live"
 }
 
-# The other side of this pipe ends with the last of us.
+# The other side of this pipe ends with the last of us. Nothing changes before it is there.
 start_guard() {
-	rm -f "$live/alive"
-	mkfifo "$live/alive" && exec 8<>"$live/alive" || die "cannot write to $live"
-	setsid "$0" --guard < "$live/alive" 8>&- &
+	rm -f "$live/alive" "$live/guard" "$live/keep" && mkfifo "$live/alive" &&
+		command exec 8<>"$live/alive" || die "cannot write to $live"
+	setsid "$0" --guard $PPID < "$live/alive" 8>&- &
 	guard=$!
 	trap 'leave 143' TERM
 	trap 'leave $?' EXIT
+	tries=100
+	until [ -s "$live/guard" ]; do
+		tries=$((tries - 1))
+		[ $tries -gt 0 ] || die "the guard does not come up"
+		sleep 0.2
+	done
 }
 # shellcheck disable=SC2317
 leave() { # STATUS
@@ -186,54 +283,95 @@ leave() { # STATUS
 	trap - EXIT
 	exec 8>&-
 	wait "$guard"
+	check_log
 	exit "$1"
+}
+
+# False, and a line, if the kernel has complained, or if that is not to be known.
+check_log() {
+	dmesg 2>/dev/null | grep -q "$begin\$" || {
+		warn "the kernel's log does not go back to the start of this; it may have complained"
+		return 1
+	}
+	complaints=$(dmesg | sed "1,/$begin\$/d" |
+		grep -m 1 -E 'WARNING: |BUG: |Oops|Call Trace:|rcu: .*stall')
+	[ -z "$complaints" ] || { warn "the kernel has complained, see dmesg: $complaints"; return 1; }
 }
 
 use() { # own|ours
 	if ours_in; then now=ours; elif is_in $vendor; then now=own; else now=none; fi
-	! is_in irte || rmmod irte || die "irte does not leave"
+	take_out irte || die "irte does not leave: $why"
 	if [ $now != "$1" ]; then
 		say "modules: $1"
-		put_in "$1" || die "$1 modules: $(why)"
+		put_in "$1" || die "$1 modules: $why"
 	fi
 	is_in doorbell || [ ! -e "$modules/doorbell.ko" ] || insmod "$modules/doorbell.ko" || die "doorbell.ko does not load"
+}
+
+# Some of stock's would take an RT kernel with them.
+all_tests() {
+	case $(uname -v) in *PREEMPT_RT*) leave_out=" $not_on_rt " ;; *) leave_out= ;; esac
+	for t in $(our_tests) $stock_tests; do
+		case $leave_out in *" ${t##*/} "*) ;; *) echo "${t##*/}" ;; esac
+	done
 }
 
 # In the background, so that a trap need not wait.
 run_tests() {
 	say "selftests"
-	names=${LIVE_TESTS:-$(for t in $(our_tests) $stock_tests; do echo "${t##*/}"; done)}
+	names=${LIVE_TESTS:-$(all_tests)}
 	[ ! -e "$modules/irte.ko" ] || insmod "$modules/irte.ko" || die "irte.ko does not load"
+	rm -f "$live/tests.sum"
 	{
 		for t in $names; do
 			echo "#@ start $(case " $stock_tests " in *"/$t "*|*" $t "*) echo stock ;; *) echo ours ;; esac) $t"
-			timeout --foreground -s KILL 300 "$tests/$t" 2>&1
-			printf '\n#@ end %s\n' $?
+			left=$(tries_of "$t")
+			within=$((left > 1 ? 60 : 300))
+			while :; do
+				timeout --foreground -s KILL $within "$tests/$t" 2>&1
+				status=$?
+				left=$((left - 1))
+				[ $status != 0 ] && [ $left -gt 0 ] || break
+			done
+			printf '\n#@ end %s\n' "$status"
 		done
 		echo '#@ done'
 	} | tee "$live/tests.out" | awk -f "$top/dev/ktap.awk" -v on=here \
 		-v expect="$(echo "$names" | wc -w)" -v sum="$live/tests.sum" > "$live/tests.verdict" &
 	wait $!
+	clean
 	grep -v '^ok ' "$live/tests.verdict"
 	verdict=$(awk '{ print $1 " passed, " $2 " failed, " $3 " skipped" }' "$live/tests.sum")
 	! grep -q '^[0-9]* 0 ' "$live/tests.sum" || return 0
 	bad=1
 }
 
+# All on one CPU, as they may differ. What has been measured before a failure counts.
 measure() { # own|ours ROUND
-	"$tests/eventfd_perf_test" -c -t ${LIVE_ROWS:+"$LIVE_ROWS"} > "$live/round.$1.$2.out" 2>&1 &
-	wait $! || die "eventfd_perf_test fails on $1 modules: $(tail -n 1 "$live/round.$1.$2.out")"
-	grep "$(printf '\t')" "$live/round.$1.$2.out" > "$live/round.$1.$2" || die "nothing was measured on $1 modules"
+	figures=$live/round.$1.$2
+	# shellcheck disable=SC2086
+	timeout --foreground -s KILL 1800 ${cpu:+taskset -c $cpu} \
+		"$tests/eventfd_perf_test" -c -t ${LIVE_ROWS:+"$LIVE_ROWS"} > "$figures.out" 2>&1 &
+	wait $!
+	status=$?
+	grep "$(printf '\t')" "$figures.out" > "$figures"
+	[ $status != 0 ] || [ ! -s "$figures" ] || return 0
+	warn "eventfd_perf_test fails on $1 modules, with status $status: $(tail -n 1 "$figures.out")"
+	bad=1
+	return 1
 }
 
 rounds() {
 	rm -f "$live"/round.*
+	cpu=
+	! command -v taskset >/dev/null ||
+		cpu=$(sed -n 's/^Cpus_allowed_list:[[:space:]]*\([0-9]*\).*/\1/p' /proc/self/status)
 	r=1
 	while [ $r -le "$rounds" ]; do
 		for side in own ours; do
 			use $side
 			say "round $r of $rounds: $side"
-			measure $side $r
+			measure $side $r || return
 		done
 		r=$((r + 1))
 	done
@@ -243,33 +381,44 @@ rounds() {
 sum_up() {
 	printf '# %s, Linux %s, %s\n' "$(processor)" "$kver" "$(unit)"
 	printf 'operation\tours\town\tratio\tours least\tours most\town least\town most\n'
-	for m in own ours; do sed "s/^/$m	/" "$live"/round.$m.*[0-9]; done | sort -t "$(printf '\t')" -k1,2 -k3,3n |
+	for m in own ours; do
+		for f in "$live/round.$m".*[0-9]; do [ ! -e "$f" ] || sed "s/^/$m	/" "$f"; done
+	done | sort -t "$(printf '\t')" -k1,2 -k3,3n |
 	awk -F '\t' '{ k = $1 FS $2; v[k, ++n[k]] = $3 }
 		function median(k) { return n[k] % 2 ? v[k, (n[k] + 1) / 2] : (v[k, n[k] / 2] + v[k, n[k] / 2 + 1]) / 2 }
+		function figure(x) { return sprintf(x < 100 ? "%.1f" : "%.0f", x) }
 		END {
 			for (k in n) {
 				split(k, of, FS)
 				o = "own" FS of[2]
-				if (of[1] == "ours" && o in n && median(o) > 0)
-					printf "%s\t%.1f\t%.1f\t%.2f\t%.1f\t%.1f\t%.1f\t%.1f\n", of[2], median(k), median(o),
-						median(k) / median(o), v[k, 1], v[k, n[k]], v[o, 1], v[o, n[o]]
+				if (of[1] != "ours" || !(o in n) || !(figure(median(o)) + 0) || !(figure(median(k)) + 0))
+					continue
+				printf "%s\t%s\t%s\t%.2f\t%s\t%s\t%s\t%s\n", of[2], figure(median(k)), figure(median(o)),
+					figure(median(k)) / figure(median(o)), figure(v[k, 1]), figure(v[k, n[k]]),
+					figure(v[o, 1]), figure(v[o, n[o]])
 			}
 		}' > "$live/sum"
 	# In the order in which they were measured.
-	awk -F '\t' 'NR == FNR { line[$1] = $0; next } $1 in line { print line[$1] }' "$live/sum" "$live/round.ours.1"
+	cat "$live"/round.ours.*[0-9] 2>/dev/null |
+		awk -F '\t' 'NR == FNR { line[$1] = $0; next }
+			$1 in line { print line[$1]; delete line[$1] }' "$live/sum" -
 }
 
+# As wide as a mail.
 table() { # TSV
 	echo
 	echo "KVM's irqfd and ioeventfd on $(processor)"
-	echo "$(sed 's/ (.*) #/ #/' /proc/version | cut -c 1-100); CPUs: $(nproc)"
+	sed 's/ (.*) #/ #/' /proc/version | cut -c 1-78
+	echo "CPUs: $(nproc)${cpu:+, measured on CPU $cpu}"
 	echo "tests: $verdict"
-	echo "$(unit) per operation: median (least to most) of $rounds rounds, in turns"
+	echo "$(unit) per operation, medians of $rounds rounds, in turns;"
+	echo "+-: half of what lies between the least and the most"
 	echo
-	awk -F '\t' '/^#/ || $1 == "operation" { next }
-		FNR == 3 { printf "%-52s %30s %30s %6s\n", "", "the kernel'"'"'s own", "ours", "ratio" }
-		{ printf "%-52s %30s %30s %6s\n", $1, sprintf("%.0f (%.0f to %.0f)", $3, $7, $8),
-			sprintf("%.0f (%.0f to %.0f)", $2, $5, $6), $4 }' "$1"
+	awk -F '\t' 'function half(x, least, most) { return sprintf("%.0f%%", 50 * (most - least) / x) }
+		function row(a, b, c, d, e, f) { printf "%-41s %8s %5s %8s %5s %5s\n", a, b, c, d, e, f }
+		/^#/ { next }
+		$1 == "operation" { row("", "own", "+-", "ours", "+-", "ratio"); next }
+		{ row($1, $3, half($3, $7, $8), $2, half($2, $5, $6), $4) }' "$1"
 }
 
 plot() { # TSV
@@ -278,32 +427,46 @@ plot() { # TSV
 }
 
 if [ "${1-}" = --guard ]; then
-	guard
+	guard "$2"
 	exit
 fi
 check_root
-mkdir -p "$live" && exec 7>"$live/.lock" || die "cannot write to $live"
+# exec alone would not come back to die.
+mkdir -p "$live" && command exec 7>"$live/.lock" || die "cannot write to $live"
 flock -n 7 || die "another make live is at work"
 
+# What was written down is of no use after a boot.
 if [ -n "${UNDO-}" ]; then
-	ours_in || { say "the kernel's own modules are in already"; exit 0; }
+	was=$(cat "$live/was" 2>/dev/null)
+	[ "$(of boot)" = "$(boot_id)" ] && [ "$(of release)" = "$kver" ] || {
+		check_own
+		! ours_in || check_series
+		write_down
+	}
+	if ! ours_in && { ! was_in kvm || { is_in kvm && is_in $vendor; }; }; then
+		rm -f "$live/was"
+		say "the kernel's own modules are in already"
+		exit 0
+	fi
 	check_idle
-	[ -e "$live/own.$vendor" ] || write_down
 	put_back
 	say "the kernel's own modules are in again"
 	exit 0
 fi
 
-say "Linux $kver on $(processor)"
-! emulated || say "this machine is emulated or virtual: its figures are $(unit)"
+[ "${1-}" = --check ] || {
+	say "Linux $kver on $(processor)"
+	! emulated || say "this machine is emulated or virtual: its figures are $(unit)"
+}
 check_machine
 check_idle
+[ "${1-}" != --check ] || exit 0
 [ -n "${BUILT-}" ] || { "$top/dev/modules.sh" "$kver" && "$top/dev/tests.sh"; } || exit 1
 for f in "$modules/kvm.ko" "$modules/$(echo $vendor | tr _ -).ko" "$tests/eventfd_perf_test"; do
 	[ -e "$f" ] || die "there is no $(name_of "$f"); run make live without BUILT=1"
 done
 write_down
-begin="kvm-eventfd: live begins $$"
+begin="kvm-eventfd: live begins, $$ at $(cut -d ' ' -f 1 /proc/uptime)"
 echo "$begin" > /dev/kmsg
 bad=0
 start_guard
@@ -311,15 +474,15 @@ check_idle
 use ours
 run_tests
 rounds
-[ -z "${KEEP-}" ] || { use ours; : > "$live/keep"; }
+[ -z "${KEEP-}" ] || { use ours; echo > "$live/keep" || die "cannot write to $live"; }
 trap - TERM EXIT
 exec 8>&-
 wait $guard || bad=1
 [ -z "${KEEP-}" ] || say "our modules stay in, until make live UNDO=1"
-complaints=$(dmesg 2>/dev/null | sed "1,/$begin/d" | grep -m 1 -E 'WARNING: |BUG: |Oops|Call Trace:|rcu: .*stall')
-[ -z "$complaints" ] || { warn "the kernel has complained, see dmesg: $complaints"; bad=1; }
+check_log || bad=1
 tsv=$live/$kver.tsv
 sum_up > "$tsv" || die "cannot write to $live"
+[ -s "$live/sum" ] || die "nothing was measured on both; tests: $verdict"
 plot "$tsv"
 table "$tsv"
 echo

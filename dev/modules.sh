@@ -29,6 +29,12 @@ touched() {
 		grep -vE '^(Documentation|tools|arch/(arm64|loongarch|mips|powerpc|riscv|s390))/|^MAINTAINERS$|^include/kvm/arm_' | sort -u
 }
 
+# A git that does not take the tree for its own would name no files, and nobody would see it.
+check_git() {
+	git -C "$linux" rev-parse -q --verify stock >/dev/null ||
+		die "git does not read $linux; whose is it?"
+}
+
 # All of KVM, and the headers that differ from those of the kernel.
 sources() {
 	set -- arch/x86/kvm virt/kvm
@@ -141,10 +147,24 @@ find_headers() {
 	grep -q '^CONFIG_KVM=m' "$kdir/.config" || die "$kver has KVM built in, or none: there is no module to replace"
 }
 
+# What has been fetched for another base than Debian's own is not upgraded with the kernel.
+fetch_newer() {
+	fetched=$top/build/$base/linux-source-$base.tar.xz
+	[ -z "${LINUX_SRC-}" ] && [ -f "$fetched" ] || return
+	case $(cat "$stock/.source") in
+	"$(readlink -f "$fetched") "*) ;;
+	*) return ;;
+	esac
+	[ "$(printf '%s\n' "$ours" "$theirs" | sort -V | tail -n 1)" != "$ours" ] || return
+	"$top/dev/fetch.sh" && "$top/dev/tree.sh" ours || exit 1
+	ours=$(kernel_version "$stock")
+}
+
 # The version is the source's to the last digit. Where both are Debian's, so is its revision.
 check_source() {
 	theirs=$(make -s -C "$kdir" kernelversion 2>/dev/null)
 	ours=$(kernel_version "$stock")
+	fetch_newer
 	if [ -z "${LINUX_SRC-}" ] && [ "$theirs" = "$ours" ] && [ -n "$package" ]; then
 		source_package=$(dpkg-query -W -f '${Version}' "linux-source-$base" 2>/dev/null)
 		[ -z "$source_package" ] || theirs=${package%%[~+]*} ours=${source_package%%[~+]*}
@@ -168,6 +188,7 @@ compile() {
 build() {
 	find_headers
 	"$top/dev/tree.sh" ours || exit 1
+	check_git
 	check_source
 	check_touched
 	out=$build/modules/$kver
@@ -240,6 +261,7 @@ case $what in
 build) build ;;
 sources)
 	"$top/dev/tree.sh" ours || exit 1
+	check_git
 	check_touched
 	lay_out "$to" ;;
 dist)
