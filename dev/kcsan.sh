@@ -28,7 +28,7 @@ build_besides kcsan CONFIG_KCSAN=y
 
 programs=$(our_tests | grep -v -e gsi_mask_model_test -e gsi_mask_pit_test -e eventfd_fuzz_test | paste -sd ' ' -)
 say "all tests with two CPUs, and KCSAN"
-CMD="echo 0 > /proc/sys/kernel/panic_on_warn; /tmp/tests/run_tests 900 $programs -- --; /tmp/tests/eventfd_fuzz_test -T -n 40 -t $seconds" \
+CMD="echo 0 > /proc/sys/kernel/panic_on_warn; /tmp/tests/run_tests 900 $programs -- --; /tmp/tests/eventfd_fuzz_test -s 1 -T -n 40 -t $seconds" \
 	CPUS=2 ON=svm KERNEL=dist-kcsan TIMEOUT=$((7200 + 2 * seconds)) LOG=kcsan "$top/dev/guest.sh" > "$logs/kcsan.run" 2> "$logs/kcsan.error"
 # A report is a splat to guest.sh. Whether it has come to its end the guest itself tells.
 grep -q 'guest: exit' "$logs/kcsan.kernel" || die "$(sed -n '$s/^error: //p' "$logs/kcsan.error")"

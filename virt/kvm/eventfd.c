@@ -21,16 +21,18 @@
  *
  *           The claimer takes the irqfd off the eventfd's wait queue and the
  *           device's interrupts off the hardware.  Then nothing raises an
- *           interrupt but the work, and that is flushed.  This is all the
+ *           interrupt but the work, and that is waited for.  This is all the
  *           synchronisation there is: an irqfd that does not resample costs
  *           no grace period.
  *
  *           An injection may sleep for as long as the VMM likes, so works wait
  *           in a queue of their VM's own, one behind the other.  The first irqfd
- *           brings the queue, the VM's release takes it away.
+ *           brings the queue, the VM's release takes it away.  A deassign that
+ *           finds the work under way leaves the rest to hup_work, behind it, so
+ *           that it can be killed.
  *
  * Races:    assign against EPOLLHUP and deassign at irqfd_assign(), two
- *           deassigns at irqfd_claim(), EPOLLHUP against VM release at
+ *           deassigns at irqfd_wait_retired(), EPOLLHUP against VM release at
  *           kvm_irqfd_release().
  */
 
@@ -170,13 +172,18 @@ static int irqfd_arm(struct kvm_kernel_irqfd *irqfd, struct file *file)
 
 /*
  * Take what the eventfd has counted, as a signal would, and from then on leave
- * signals in its counter.  Nothing can queue the work any more.
+ * signals in its counter.  Nothing can queue the work any more.  Who has left the
+ * rest to hup_work has done that already.
  */
 static void irqfd_disarm(struct kvm_kernel_irqfd *irqfd)
 {
 	u64 count;
 
+	if (list_empty(&irqfd->wait.entry))
+		return;
+
 	eventfd_ctx_remove_wait_queue(irqfd->eventfd, &irqfd->wait, &count);
+	INIT_LIST_HEAD(&irqfd->wait.entry);
 	kvm_irqfd_stop_bypass(irqfd);
 }
 
@@ -419,15 +426,16 @@ static struct kvm_kernel_irqfd *irqfd_find(struct kvm *kvm,
 static bool irqfd_is_retired(struct kvm *kvm, struct eventfd_ctx *eventfd,
 			     u32 gsi)
 {
-	struct kvm_kernel_irqfd *irqfd = irqfd_find(kvm, eventfd, gsi);
+	struct kvm_kernel_irqfd *irqfd;
+
+	guard(spinlock_irq)(&kvm->irqfds.lock);
+
+	irqfd = irqfd_find(kvm, eventfd, gsi);
 
 	return irqfd && irqfd->state == KVM_IRQFD_RETIRED;
 }
 
-/*
- * Claim an irqfd for the caller's list.  If somebody else has claimed it, wait
- * until they are done with it: deassign must not return before it is gone.
- */
+/* Claim an irqfd for the caller's list. */
 static void irqfd_claim(struct kvm *kvm, struct eventfd_ctx *eventfd, u32 gsi,
 			struct list_head *claimed)
 {
@@ -438,12 +446,37 @@ static void irqfd_claim(struct kvm *kvm, struct eventfd_ctx *eventfd, u32 gsi,
 	if (irqfd && irqfd_is_claimable(irqfd)) {
 		irqfd->state = KVM_IRQFD_RETIRED;
 		list_move(&irqfd->link, claimed);
-	} else {
-		wait_event_lock_irq(kvm->irqfds.retired,
-				    !irqfd_is_retired(kvm, eventfd, gsi),
-				    kvm->irqfds.lock);
 	}
 	spin_unlock_irq(&kvm->irqfds.lock);
+}
+
+/*
+ * If the work of what has been disarmed is under way, leave the rest to hup_work,
+ * which comes after it.  Nobody queues it any more, so there is no way back from no.
+ */
+static void irqfds_leave_busy(struct kvm *kvm, struct list_head *claimed)
+{
+	struct kvm_kernel_irqfd *irqfd, *next;
+
+	list_for_each_entry_safe(irqfd, next, claimed, link) {
+		if (!work_busy(&irqfd->inject))
+			continue;
+		spin_lock_irq(&kvm->irqfds.lock);
+		list_move_tail(&irqfd->link, &kvm->irqfds.hung_up);
+		queue_work(kvm->irqfds.queue, &kvm->irqfds.hup_work);
+		spin_unlock_irq(&kvm->irqfds.lock);
+	}
+}
+
+/*
+ * Deassign must not return before the irqfd is gone, whoever has claimed it.  But
+ * an injection may wait for a page that this process has to bring: it can be killed.
+ */
+static int irqfd_wait_retired(struct kvm *kvm, struct eventfd_ctx *eventfd,
+			      u32 gsi)
+{
+	return wait_event_killable(kvm->irqfds.retired,
+				   !irqfd_is_retired(kvm, eventfd, gsi)) ? -EINTR : 0;
 }
 
 /* Deassigning what was not assigned succeeds, VMMs rely on it. */
@@ -451,18 +484,21 @@ static int irqfd_deassign(struct kvm *kvm, struct kvm_irqfd *args)
 {
 	struct eventfd_ctx *eventfd = eventfd_ctx_fdget(args->fd);
 	LIST_HEAD(claimed);
+	int r = 0;
 
 	if (IS_ERR(eventfd))
 		return PTR_ERR(eventfd);
 
 	irqfd_claim(kvm, eventfd, args->gsi, &claimed);
-	if (!list_empty(&claimed)) {
-		irqfds_disarm(&claimed);
+	irqfds_disarm(&claimed);
+	irqfds_leave_busy(kvm, &claimed);
+	if (!list_empty(&claimed))
 		irqfds_retire(kvm, &claimed);
-	}
+	else
+		r = irqfd_wait_retired(kvm, eventfd, args->gsi);
 	eventfd_ctx_put(eventfd);
 
-	return 0;
+	return r;
 }
 
 int kvm_irqfd(struct kvm *kvm, struct kvm_irqfd *args)
@@ -492,7 +528,7 @@ static void irqfds_hup_work(struct work_struct *work)
 /*
  * The VM's file is gone, so nobody assigns or deassigns any more.  Once all live
  * irqfds are claimed, by one flag as they may be many, EPOLLHUP finds nothing to
- * claim either: what it has left to its work is either being done, and waited
+ * claim either: what has been left to its work is either being done, and waited
  * for, or is done here.
  */
 void kvm_irqfd_release(struct kvm *kvm)
@@ -538,4 +574,5 @@ void kvm_eventfd_init(struct kvm *kvm)
 	INIT_LIST_HEAD(&kvm->irqfds.hung_up);
 	INIT_WORK(&kvm->irqfds.hup_work, irqfds_hup_work);
 	init_waitqueue_head(&kvm->irqfds.retired);
+	init_waitqueue_head(&kvm->irqfds.injected);
 }

@@ -14,10 +14,13 @@
 
 /**
  * struct kvm_gsi_mask - the gsis of a VM that has masked some
- * @lock: guards all but @gsis[].busy
+ * @is_known: nobody injects any more who has seen that there is none; under
+ *	kvm->gsi_mask_lock
+ * @lock: guards the rest but @gsis[].busy
  * @gsis: by number; all zeroes but for @busy while they are not masked
  */
 struct kvm_gsi_mask {
+	bool is_known;
 	raw_spinlock_t lock;
 	struct kvm_gsi gsis[KVM_MAX_IRQ_ROUTES];
 };

@@ -12,8 +12,8 @@
  *           -> kvm_gsi_mask.lock, which is inside the irqchips' locks, see gsi_unmask().
  *
  * Life:     The first KVM_MASK_IRQ of a VM brings its kvm_gsi_mask, and waits until
- *           all who have seen that there was none have injected, a grace period of
- *           irq_srcu.
+ *           all who have seen that there was none have injected: a grace period of
+ *           irq_srcu, and the work.
  *
  * Races:    a signal against KVM_UNMASK_IRQ at gsi_unmask(); a level that changes
  *           while its pins are read at gsi_merge(); masking against irq bypass
@@ -24,6 +24,7 @@
 #include <linux/atomic.h>
 #include <linux/bitmap.h>
 #include <linux/cleanup.h>
+#include <linux/err.h>
 #include <linux/slab.h>
 #include <linux/spinlock.h>
 #include <linux/srcu.h>
@@ -196,22 +197,27 @@ static struct kvm_gsi_mask *gsi_mask_locked(struct kvm *kvm)
 					 lockdep_is_held(&kvm->gsi_mask_lock));
 }
 
-/* The kvm_gsi_mask of this VM, which is there from now on. */
+/* The kvm_gsi_mask of this VM, which is there from now on, and which all have seen. */
 static struct kvm_gsi_mask *gsi_mask_get(struct kvm *kvm)
 {
 	struct kvm_gsi_mask *mask;
 
 	mask = gsi_mask_locked(kvm);
-	if (mask)
+	if (!mask) {
+		mask = kvzalloc_obj(*mask, GFP_KERNEL_ACCOUNT);
+		if (!mask)
+			return ERR_PTR(-ENOMEM);
+
+		raw_spin_lock_init(&mask->lock);
+		rcu_assign_pointer(kvm->gsi_mask, mask);
+	}
+	if (likely(mask->is_known))
 		return mask;
 
-	mask = kvzalloc_obj(*mask, GFP_KERNEL_ACCOUNT);
-	if (!mask)
-		return NULL;
-
-	raw_spin_lock_init(&mask->lock);
-	rcu_assign_pointer(kvm->gsi_mask, mask);
 	synchronize_srcu_expedited(&kvm->irq_srcu);
+	if (kvm_irqfd_wait_injected(kvm))
+		return ERR_PTR(-EINTR);
+	mask->is_known = true;
 
 	return mask;
 }
@@ -243,8 +249,8 @@ static int gsis_set_masked(struct kvm *kvm, u32 first, u32 count, bool masked)
 		return -EINTR;
 
 	mask = masked ? gsi_mask_get(kvm) : gsi_mask_locked(kvm);
-	if (masked && !mask)
-		r = -ENOMEM;
+	if (IS_ERR(mask))
+		r = PTR_ERR(mask);
 	for (i = 0; mask && i < count && !r; i++) {
 		if (masked)
 			r = gsi_mask(kvm, mask, first + i);
@@ -407,8 +413,8 @@ static int gsis_set(struct kvm *kvm, u32 first, u32 count,
 	u32 i;
 	int r = 0;
 
-	if (!mask)
-		return -ENOMEM;
+	if (IS_ERR(mask))
+		return PTR_ERR(mask);
 
 	for (i = 0; i < count && !r; i++) {
 		if (test_bit(i, masked))

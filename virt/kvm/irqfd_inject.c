@@ -13,15 +13,20 @@
  *           waited for.  The work may sleep.
  *
  * Locks:    none of its own.  Routes are read under kvm->irq_srcu, when they are
- *           needed, and it is held until the interrupt is injected.
+ *           needed, and it is held until the interrupt is injected, but by the work,
+ *           which may sleep for as long as the VMM likes.
  *
  * Life:     the irqfd outlives both: see irqfds_retire().
+ *
+ * Races:    the work against who changes what it has looked at, at
+ *           kvm_irqfd_wait_injected().
  */
 
 #include <linux/kvm_host.h>
 #include <linux/cleanup.h>
 #include <linux/kvm_irqfd.h>
 #include <linux/srcu.h>
+#include <linux/wait.h>
 #include <linux/workqueue.h>
 #include <trace/events/kvm.h>
 
@@ -100,12 +105,10 @@ static void irqfd_set_routes(struct kvm_kernel_irqfd *irqfd,
  * A pulse ends on the routes that it began on, whatever becomes of the table in
  * between, or a line might stay up.
  */
-static void irqfd_inject_sleeping(struct kvm_kernel_irqfd *irqfd)
+static void irqfd_inject_sleeping(struct kvm_kernel_irqfd *irqfd,
+				  struct kvm_kernel_irq_routing_entry *routes,
+				  int nr)
 {
-	struct kvm_kernel_irq_routing_entry routes[KVM_NR_IRQCHIPS];
-	int nr;
-
-	nr = kvm_irq_map_gsi(irqfd->kvm, routes, irqfd->gsi);
 	if (irqfd_set_lines(irqfd, routes, nr, false)) {
 		irqfd_set_routes(irqfd, routes, nr, 1);
 		if (!irqfd->resampler)
@@ -113,22 +116,72 @@ static void irqfd_inject_sleeping(struct kvm_kernel_irqfd *irqfd)
 	}
 }
 
+/*
+ * Were irq_srcu held over an injection that sleeps, who waits for a grace period
+ * could not be killed, and if it is this process that has to bring the page nobody
+ * would.  So a grace period is short, and after it one waits here for the work:
+ *
+ *     work                              KVM_SET_GSI_ROUTING, first KVM_MASK_IRQ
+ *     ----                              ---------------------------------------
+ *     injecting becomes odd
+ *     in a section of irq_srcu:         change it
+ *       look at it                      wait for a grace period
+ *     inject                            if injecting is odd, wait for another value
+ *     injecting becomes even
+ *
+ * A section that the grace period has waited for has made it odd before; one that it
+ * has not has seen the change.  A VM's works run one at a time.
+ */
+int kvm_irqfd_wait_injected(struct kvm *kvm)
+{
+	/* Pairs with irqfd_end_work(). */
+	unsigned int injecting = smp_load_acquire(&kvm->irqfds.injecting);
+
+	if (!(injecting & 1))
+		return 0;
+
+	return wait_event_killable(kvm->irqfds.injected,
+				   smp_load_acquire(&kvm->irqfds.injecting) != injecting);
+}
+
+/* The barrier in srcu_read_lock() comes before what the work looks at. */
+static void irqfd_begin_work(struct kvm *kvm)
+{
+	WRITE_ONCE(kvm->irqfds.injecting, kvm->irqfds.injecting + 1);
+}
+
+static void irqfd_end_work(struct kvm *kvm)
+{
+	/* Pairs with kvm_irqfd_wait_injected(). */
+	smp_store_release(&kvm->irqfds.injecting, kvm->irqfds.injecting + 1);
+	if (wq_has_sleeper(&kvm->irqfds.injected))
+		wake_up_all(&kvm->irqfds.injected);
+}
+
 /* What could not be injected in irqfd_wakeup(). */
 void kvm_irqfd_inject_work(struct work_struct *work)
 {
 	struct kvm_kernel_irqfd *irqfd =
 		container_of(work, struct kvm_kernel_irqfd, inject);
+	struct kvm_kernel_irq_routing_entry routes[KVM_NR_IRQCHIPS];
+	struct kvm *kvm = irqfd->kvm;
 	struct kvm_gsi_mask *mask;
+	bool is_masked;
+	int nr = 0;
 
-	scoped_guard(srcu, &irqfd->kvm->irq_srcu) {
-		mask = kvm_gsi_mask(irqfd->kvm);
-		if (likely(!mask)) {
-			irqfd_inject_sleeping(irqfd);
-		} else if (irqfd_enter_gsi(irqfd, mask)) {
-			irqfd_inject_sleeping(irqfd);
-			kvm_gsi_exit(mask, irqfd->gsi);
-		}
+	irqfd_begin_work(kvm);
+	scoped_guard(srcu, &kvm->irq_srcu) {
+		mask = kvm_gsi_mask(kvm);
+		is_masked = unlikely(mask) && !irqfd_enter_gsi(irqfd, mask);
+		if (!is_masked)
+			nr = kvm_irq_map_gsi(kvm, routes, irqfd->gsi);
 	}
+	if (!is_masked) {
+		irqfd_inject_sleeping(irqfd, routes, nr);
+		if (unlikely(mask))
+			kvm_gsi_exit(mask, irqfd->gsi);
+	}
+	irqfd_end_work(kvm);
 }
 
 /*

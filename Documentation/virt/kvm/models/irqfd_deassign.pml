@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * A signal against two deassigns of the same irqfd, and one in another VM: virt/kvm/eventfd.c,
- * irqfd_wakeup(), irqfd_claim() and irqfds_retire(). IRQFD-26, IRQFD-27 and IRQFD-31: when
+ * irqfd_wakeup(), irqfd_claim(), irqfd_wait_retired() and irqfds_retire(). IRQFD-26, IRQFD-27 and IRQFD-31: when
  * any of them has returned nothing is injected, a signal that KVM has taken is injected, and
  * all others stay in the counter.
  *
@@ -10,7 +10,7 @@
  * NO_WAKE: no wake_up_all(&kvm->irqfds.retired); finds "invalid end state"
  * NO_WQH_LOCK: taken off the wait queue without wqh.lock; finds "(count==left)"
  * NO_ORDER: the work is flushed before the irqfd is disarmed; finds "!(returned)"
- * NO_FLUSH: the work is not flushed; finds "!(returned)"
+ * NO_FLUSH: the work is not waited for, see irqfd_queue.pml; finds "!(returned)"
  * NO_DELIVERY: the work is cancelled instead; finds "!(owed)"
  * NO_LOCK: the reservation goes without kvm->irqfds.lock; finds "!(freed)"
  * NO_RCU: kfree() instead of kfree_rcu(); finds "!(freed)"

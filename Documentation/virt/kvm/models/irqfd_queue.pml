@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Works of a VM's own queue, which runs one at a time, against signals, EPOLLHUP and deassign:
- * virt/kvm/eventfd.c, irqfd_hangup(), irqfd_flush() and irqfds_hup_work(). IRQFD-28: what was
- * signalled before EPOLLHUP is injected; IRQFD-26: nothing is injected once a deassign has
- * returned, also if EPOLLHUP was first.
+ * virt/kvm/eventfd.c, irqfd_hangup(), irqfd_deassign(), irqfd_flush() and irqfds_hup_work().
+ * IRQFD-28: what was signalled before EPOLLHUP is injected; IRQFD-26: nothing is injected once
+ * a deassign has returned, also if EPOLLHUP was first.
  *
  * NO_CURRENT: the work of EPOLLHUP flushes what waits behind it; finds "invalid end state"
  * NO_SELF: it cancels that, and does not do it by itself; finds "!(owed)"
  * NO_CANCEL: it does that without cancelling it; finds "!(freed)"
  * NO_ORDERED: the queue runs two works at a time; finds "!(returned)"
- * NO_FLUSH: deassign does not flush the work; finds "!(returned)"
+ * NO_BUSY: deassign does not look whether the work is under way; finds "!(returned)"
  */
 #define lock(l) atomic { !l -> l = true }
 #define unlock(l) l = false
@@ -77,11 +77,14 @@ active proctype irqfd_deassign() {
 		state = RETIRED;
 		unlock(irqfds_lock);
 		disarm();
-#ifndef NO_FLUSH
-		atomic { !pending && !running };	/* flush_work() */
+		if
+#ifndef NO_BUSY
+		:: atomic { pending || running -> hup_pending = true };
+			!reserved	/* irqfds_leave_to_work() */
 #endif
-		free()
-	:: else -> unlock(irqfds_lock); !reserved	/* irqfd_claim() */
+		:: else -> free()
+		fi
+	:: else -> unlock(irqfds_lock); !reserved
 	fi;
 	returned = true; over++
 }

@@ -12,24 +12,27 @@
  */
 #include <ctype.h>
 
+#include "fuzz/cover.h"
 #include "fuzz/threads.h"
 
 static int nr_ops = 120;
 static bool with_threads, as_it_is;
-static int list[MAX_OPS], nr_list;
+static struct sequence run;
 
-static void run_op(int nr)
+static void run_op(int at)
 {
-	struct dice dice = dice_of(nr, 1);
+	struct dice dice = dice_of_op(run.ops[at], 1);
 	int kind = any_kind(&dice);
 
-	current_op = nr;
+	current_op = run.ops[at];
+	current_at = at;
 	late_op = false;
 	settle = 0;
 	if (with_faults)
 		keep_model();
 	use(0);
 	kinds[kind].run(&dice);
+	take_cover();
 	report->nr_ops++;
 	report->kinds[kind]++;
 	if (is_late || late_op)
@@ -57,12 +60,13 @@ static void open_fail_nth(void)
 	set_failslab("verbose", "0");
 }
 
-static void run_list(void)
+static void run_all(void)
 {
 	struct dice dice = dice_of(-2, 0);
 	int i;
 
 	make_theme();
+	begin_cover();
 	is_late = !kvm_has_eventfd_fastpath();
 	rings_by_address = host_cpu_is_intel || get_kvm_amd_param_integer("nrips");
 	boot_vm(0, FULL);
@@ -74,8 +78,8 @@ static void run_list(void)
 		open_fail_nth();
 	if (with_threads)
 		run_threads();
-	for (i = 0; i < nr_list; i++)
-		run_op(list[i]);
+	for (i = 0; i < run.nr; i++)
+		run_op(i);
 }
 
 #define RUN_SECONDS	60
@@ -102,12 +106,13 @@ static bool run_in_process(void)
 
 	keep_fastpath();
 	report->at = -1;
+	fuzz_seed = run.seed;
 	fflush(stdout);
 	pid = fork();
 	TEST_ASSERT(pid >= 0, "fork() failed");
 	if (!pid) {
 		alarm(RUN_SECONDS);
-		run_list();
+		run_all();
 		fflush(stdout);
 		_exit(0);
 	}
@@ -116,7 +121,7 @@ static bool run_in_process(void)
 	if (!status)
 		return true;
 	if (report->at < 0) {
-		report->at = nr_list ? list[nr_list - 1] : 0;
+		report->at = run.nr - 1;
 		snprintf(report->why, sizeof(report->why), "died, status 0x%x", status);
 	}
 	return false;
@@ -127,26 +132,19 @@ static bool run_in_process(void)
  */
 static bool fails_without(int start, int nr)
 {
-	int all[MAX_OPS], nr_all = nr_list;
+	struct sequence all = run;
 
-	memcpy(all, list, sizeof(all));
-	memmove(list + start, list + start + nr, (nr_list - start - nr) * sizeof(*list));
-	nr_list -= nr;
+	run.nr -= nr;
+	memmove(run.ops + start, run.ops + start + nr, (run.nr - start) * sizeof(*run.ops));
 	if (!run_in_process())
 		return true;
-	memcpy(list, all, sizeof(all));
-	nr_list = nr_all;
+	run = all;
 	return false;
 }
 
 static void cut_off_tail(void)
 {
-	int i;
-
-	for (i = 0; i < nr_list; i++) {
-		if (list[i] == report->at)
-			nr_list = i + 1;
-	}
+	run.nr = report->at + 1;
 }
 
 static void cut_down(void)
@@ -154,8 +152,8 @@ static void cut_down(void)
 	int size, start;
 
 	cut_off_tail();
-	for (size = nr_list / 2; size; size /= 2) {
-		for (start = 0; start + size <= nr_list;) {
+	for (size = run.nr / 2; size; size /= 2) {
+		for (start = 0; start + size <= run.nr;) {
 			if (fails_without(start, size))
 				cut_off_tail();
 			else
@@ -170,8 +168,12 @@ static void tell_in_c(const char *why)
 	int i;
 
 	printf("/* eventfd_fuzz_test -s %lu -n %d -r ", fuzz_seed, nr_ops);
-	for (i = 0; i < nr_list; i++)
-		printf("%s%d", i ? "," : "", list[i]);
+	for (i = 0; i < run.nr; i++) {
+		printf("%s", i ? "," : "");
+		if (run.ops[i].seed != run.seed)
+			printf("%lu:", run.ops[i].seed);
+		printf("%d", run.ops[i].nr);
+	}
 	printf("%s%s%s */\n", kvm_is_older() ? " -o" : "", with_threads ? " -T" : "",
 	       with_faults ? " -f" : "");
 	printf("FACT(seed_%lu, \"%s\")\n{\n\tbegin_told(%lu);\n", fuzz_seed,
@@ -203,7 +205,7 @@ static bool is_known(void)
 {
 	static char known[64][48];
 	static int nr;
-	struct dice dice = dice_of(report->at, 1);
+	struct dice dice = dice_of_op(run.ops[report->at], 1);
 	char text[48];
 	int i;
 
@@ -218,25 +220,39 @@ static bool is_known(void)
 	return false;
 }
 
-static void list_all(void)
+static void run_seed(u64 seed)
 {
-	for (nr_list = 0; nr_list < nr_ops; nr_list++)
-		list[nr_list] = nr_list;
+	run.seed = seed;
+	for (run.nr = 0; run.nr < nr_ops; run.nr++)
+		run.ops[run.nr] = (struct op) { seed, run.nr };
+}
+
+/* Of this seed, or made of those that are worth it. */
+static void next_run(u64 seed)
+{
+	struct dice dice = __dice_of(seed, -5, 0);
+
+	run_seed(seed);
+	if (nr_kept && roll(&dice, 2))
+		vary(&run, &dice, nr_ops);
 }
 
 /* Runs with seed after seed; returns how many went wrong. */
 static int fuzz(u64 seed, u64 nr_runs, int seconds, int max_wrong)
 {
-	u64 start = now_in_usecs(), i;
+	u64 start = now_in_usecs(), nr_edges, i;
 	int nr_wrong = 0;
 
 	for (i = 0; i < nr_runs && nr_wrong < max_wrong; i++) {
 		if (seconds && now_in_usecs() - start > seconds * 1000000ull)
 			break;
-		fuzz_seed = seed + i;
-		list_all();
-		if (run_in_process())
+		next_run(seed + i);
+		nr_edges = report->nr_edges;
+		if (run_in_process()) {
+			if (report->nr_edges != nr_edges)
+				keep(&run);
 			continue;
+		}
 		if (as_it_is || is_known()) {
 			ksft_print_msg("seed %lu: %s\n", fuzz_seed, report->why);
 			nr_wrong++;
@@ -245,6 +261,8 @@ static int fuzz(u64 seed, u64 nr_runs, int seconds, int max_wrong)
 		}
 	}
 	ksft_print_msg("%lu operations in %lu runs, %d went wrong\n", report->nr_ops, i, nr_wrong);
+	if (edges)
+		ksft_print_msg("%lu steps in KVM's code, by %d runs\n", report->nr_edges, nr_kept);
 	return nr_wrong;
 }
 
@@ -275,7 +293,7 @@ static void usage(const char *name)
 	       "  -n  how many operations a run has\n"
 	       "  -t  for so many seconds\n"
 	       "  -m  until so many runs went wrong\n"
-	       "  -r  tell a run of these operations as C; \"all\" for all of it\n"
+	       "  -r  tell a run of these operations as C, \"all\" of its own; SEED:OP of another\n"
 	       "  -q  leave what went wrong as it is\n"
 	       "  -T  each run begins with threads that do all at once\n"
 	       "  -f  let allocations fail\n"
@@ -284,12 +302,18 @@ static void usage(const char *name)
 
 static void parse_list(char *text)
 {
-	char *op;
+	char *op, *colon;
 
+	run_seed(fuzz_seed);
 	if (!strcmp(text, "all"))
-		return list_all();
-	for (op = strtok(text, ","); op && nr_list < MAX_OPS; op = strtok(NULL, ","))
-		list[nr_list++] = atoi(op);
+		return;
+	run.nr = 0;
+	for (op = strtok(text, ","); op && run.nr < MAX_OPS; op = strtok(NULL, ",")) {
+		colon = strchr(op, ':');
+		run.ops[run.nr++] = (struct op) {
+			colon ? strtoull(op, NULL, 0) : run.seed, atoi(colon ? colon + 1 : op),
+		};
+	}
 }
 
 static void tell_kinds(void)
@@ -303,6 +327,7 @@ static void tell_kinds(void)
 static int tool(int argc, char *argv[])
 {
 	int opt, seconds = 60, max_wrong = 1, ret;
+	char *one_run = NULL;
 
 	new_report();
 	while ((opt = getopt(argc, argv, "os:n:t:m:r:Tfq")) != -1) {
@@ -332,19 +357,21 @@ static int tool(int argc, char *argv[])
 			with_faults = true;
 			break;
 		case 'r':
-			parse_list(optarg);
+			one_run = optarg;
 			break;
 		default:
 			usage(argv[0]);
 			return KSFT_FAIL;
 		}
 	}
-	if (nr_list) {
+	if (one_run) {
+		parse_list(one_run);
 		tell_in_c(NULL);
 		ret = report->at >= 0;
 		ksft_print_msg("%s\n", ret ? report->why : "as it should be");
 		return ret;
 	}
+	new_cover();
 	ret = !!fuzz(fuzz_seed, UINT64_MAX, seconds, max_wrong);
 	tell_kinds();
 	return ret;

@@ -1,13 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * VMs whose process has ended while another has their file: an irqfd of an event
- * channel must not reach the pages that KVM knew.
+ * VMs whose process ends: while another has their file an irqfd of an event channel must
+ * not reach the pages that KVM knew; and an injection that waits for a page which the
+ * process itself has to bring does not keep it from ending.
  *
  * The ids in the names of the facts are those of the rules in
  * Documentation/virt/kvm/eventfd.rst.
  */
+#include <linux/userfaultfd.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 
+#include "kvm_gsi_mask.h"
 #include "paravirt_guest.h"
 
 /* Pages that are taken soon after they were given back are mostly the same. */
@@ -74,6 +78,129 @@ FACT(pages, "LIFE-3 a signal after the VM's process has ended touches no page th
 	test_read(result[0], &nr_changed, sizeof(nr_changed));
 	TEST_ASSERT(!nr_changed, "%d words have changed in the memory of another process",
 		    nr_changed);
+}
+
+/*
+ * Pages that are never brought, and who waits for what waits for them.
+ */
+static int new_uffd(void)
+{
+	struct uffdio_api api = { .api = UFFD_API };
+	int uffd = syscall(__NR_userfaultfd, O_CLOEXEC);
+
+	TEST_REQUIRE(uffd >= 0);
+	TEST_ASSERT(!ioctl(uffd, UFFDIO_API, &api), "UFFDIO_API got errno %d", errno);
+	return uffd;
+}
+
+/* The work waits for the page, and nothing else does. */
+static int block_work(void (*prepare)(void))
+{
+	int fd = boot_with_port(), uffd = new_uffd();
+	struct uffdio_register area = {
+		.range = { (u64)shared_info, PAGE_SIZE },
+		.mode = UFFDIO_REGISTER_MODE_MISSING,
+	};
+
+	TEST_ASSERT(!ioctl(uffd, UFFDIO_REGISTER, &area), "UFFDIO_REGISTER got errno %d", errno);
+	TEST_ASSERT(!madvise(shared_info, PAGE_SIZE, MADV_DONTNEED), "madvise() failed");
+	if (prepare)
+		prepare();
+	eventfd_signal(fd);
+	usleep(100000);
+	return fd;
+}
+
+/* Several seconds are enough for anything. */
+static bool is_gone(pid_t pid, int *status)
+{
+	int i;
+
+	for (i = 0; i < 1000; i++) {
+		if (waitpid(pid, status, WNOHANG) == pid)
+			return true;
+		usleep(10000);
+	}
+	return false;
+}
+
+static void tell(int to, char what)
+{
+	test_write(to, &what, sizeof(what));
+}
+
+/* @blocked begins, and does not get to its end but by that of the process. */
+static void must_be_killed(void (*prepare)(void), void (*blocked)(int fd))
+{
+	int told[2], status;
+	char what = 0;
+	pid_t pid;
+
+	TEST_REQUIRE(!kvm_is_older());
+	close(new_uffd());
+	TEST_ASSERT(!pipe(told), "pipe() failed");
+	pid = fork();
+	TEST_ASSERT(pid >= 0, "fork() failed");
+	if (!pid) {
+		int fd = block_work(prepare);
+
+		tell(told[1], 1);
+		blocked(fd);
+		tell(told[1], 2);
+		pause();
+	}
+	close(told[1]);
+	TEST_ASSERT(read(told[0], &what, sizeof(what)) == 1 && what == 1, "It has not begun");
+	usleep(500000);
+	TEST_ASSERT(!kill(pid, SIGKILL) && is_gone(pid, &status),
+		    "A process that was killed lives on");
+	TEST_ASSERT(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL, "It was gone before");
+	TEST_ASSERT(!read(told[0], &what, sizeof(what)), "It did not wait for the page");
+}
+
+static void blocked_deassign(int fd)
+{
+	irqfd_deassign(vm, MSI_GSI, fd);
+}
+
+FACT(deassign, "LIFE-3 a process may be killed while a deassign waits for a page that it has to bring")
+{
+	must_be_killed(NULL, blocked_deassign);
+}
+
+static void blocked_routing(int fd)
+{
+	set_route(MSI_ROUTE(MSI_GSI, VECTOR));
+}
+
+FACT(routing, "LIFE-3 likewise while KVM_SET_GSI_ROUTING does")
+{
+	must_be_killed(NULL, blocked_routing);
+}
+
+static void mask_another(void)
+{
+	mask(MSI_GSI + 1);
+}
+
+static void blocked_first_mask(int fd)
+{
+	mask_another();
+}
+
+FACT(first_mask, "LIFE-3 MASK-16 likewise while the first KVM_MASK_IRQ does, of another GSI")
+{
+	must_be_killed(NULL, blocked_first_mask);
+}
+
+static void blocked_mask(int fd)
+{
+	mask(MSI_GSI);
+}
+
+FACT(later_mask, "LIFE-3 MASK-16 likewise while a KVM_MASK_IRQ of this GSI does")
+{
+	must_be_killed(mask_another, blocked_mask);
 }
 
 int main(int argc, char *argv[])

@@ -33,6 +33,7 @@ FACT(sint_eoi, "IRQFD-38 with RESAMPLE the EOI of a SINT's vector signals resamp
 	int fd = eventfd_new(), resamplefd = eventfd_new();
 	int i;
 
+	TEST_REQUIRE(!edges_end_unseen());
 	boot_with_sint(0);
 	irqfd_assign_resample(vm, MSI_GSI, fd, resamplefd);
 	for (i = 1; i <= 3; i++) {

@@ -213,6 +213,7 @@ SMOKE_FACT(resample_late, "IRQFD-34 a resampler added to an edge pin in use hear
 {
 	struct resampler r;
 
+	TEST_REQUIRE(!edges_end_unseen());
 	boot();
 	program_pin(PIN_GSI, VECTOR, EDGE);
 	pulse_line(PIN_GSI);

@@ -70,7 +70,7 @@ static inline void restore_model(void)
 
 static inline u32 nth_to_fail(void)
 {
-	struct dice dice = dice_of(current_op, 2);
+	struct dice dice = dice_of_op(current_op, 2);
 
 	return with_faults ? roll(&dice, 8) : 0;
 }

@@ -3,9 +3,9 @@
  * What the parts of the fuzzer share: random numbers, the report of a run, the eventfds
  * and the VMs, each as the model has it and as it is.
  *
- * An operation is a function of the seed and its number alone, whatever came before.
- * So a sequence is told by its seed and the numbers of its operations, and stays the
- * same if some of them are left out.
+ * An operation is a function of a seed and its number alone, and of the theme, which is
+ * one of the run's seed, whatever came before.  So a sequence is told by its seed and the
+ * numbers of its operations, and stays the same if some of them are left out.
  */
 #ifndef SELFTEST_KVM_FUZZ_H
 #define SELFTEST_KVM_FUZZ_H
@@ -39,9 +39,15 @@ struct dice {
 	u64 state;
 };
 
+static inline struct dice __dice_of(u64 seed, u64 a, u64 b)
+{
+	return (struct dice) { mix(mix(seed) ^ mix(a * 1000003 + b)) };
+}
+
+/* Of what belongs to the run. */
 static inline struct dice dice_of(u64 a, u64 b)
 {
-	return (struct dice) { mix(mix(fuzz_seed) ^ mix(a * 1000003 + b)) };
+	return __dice_of(fuzz_seed, a, b);
 }
 
 static inline u64 roll64(struct dice *dice)
@@ -61,18 +67,36 @@ static inline bool rare(struct dice *dice, u32 n)
 	return !roll(dice, n);
 }
 
+struct op {
+	u64 seed;
+	int nr;
+};
+
+static inline struct dice dice_of_op(struct op op, u64 what)
+{
+	return __dice_of(op.seed, op.nr, what);
+}
+
+struct sequence {
+	u64 seed;
+	int nr;
+	struct op ops[MAX_OPS];
+};
+
 /*
  * The report of a run, which its parent reads.
  */
 struct report {
 	u64 nr_ops;
 	u64 kinds[64];
-	int at;			/* which operation failed, or -1 */
+	u64 nr_edges;		/* in KVM's code, if there is kcov */
+	int at;			/* which of the operations failed, or -1 */
 	char why[512];
 };
 
 static struct report *report;
-static int current_op;
+static struct op current_op;
+static int current_at;
 static bool verbose;
 
 static inline __printf(1, 2) __noreturn void wrong(const char *fmt, ...)
@@ -80,7 +104,7 @@ static inline __printf(1, 2) __noreturn void wrong(const char *fmt, ...)
 	va_list args;
 
 	if (report->at < 0) {
-		report->at = current_op;
+		report->at = current_at;
 		va_start(args, fmt);
 		vsnprintf(report->why, sizeof(report->why), fmt, args);
 		va_end(args);

@@ -34,8 +34,14 @@
 #define LEVEL		BIT(15)
 #define MASKED		BIT(16)
 
-/* KVM sees all EOIs, and those of edges come without a line to lower. */
-#define ACKED		EDGE
+/* AMD's AVIC ends edges without an exit. */
+static inline bool edges_end_unseen(void)
+{
+	return host_cpu_is_amd && get_kvm_amd_param_bool("avic");
+}
+
+/* KVM sees all other EOIs, and those of edges come without a line to lower. */
+#define ACKED		(edges_end_unseen() ? LEVEL : EDGE)
 
 /* What an assign gets without an irqchip. */
 #define NO_IRQCHIP	EINVAL
