@@ -116,6 +116,12 @@ static void irqfd_inject_sleeping(struct kvm_kernel_irqfd *irqfd,
 	}
 }
 
+static unsigned int irqfds_injecting(struct kvm *kvm)
+{
+	/* Pairs with irqfd_end_work(): what was injected has been. */
+	return smp_load_acquire(&kvm->irqfds.injecting);
+}
+
 /*
  * Were irq_srcu held over an injection that sleeps, who waits for a grace period
  * could not be killed, and if it is this process that has to bring the page nobody
@@ -134,14 +140,13 @@ static void irqfd_inject_sleeping(struct kvm_kernel_irqfd *irqfd,
  */
 int kvm_irqfd_wait_injected(struct kvm *kvm)
 {
-	/* Pairs with irqfd_end_work(). */
-	unsigned int injecting = smp_load_acquire(&kvm->irqfds.injecting);
+	unsigned int injecting = irqfds_injecting(kvm);
 
 	if (!(injecting & 1))
 		return 0;
 
 	return wait_event_killable(kvm->irqfds.injected,
-				   smp_load_acquire(&kvm->irqfds.injecting) != injecting);
+				   irqfds_injecting(kvm) != injecting);
 }
 
 /* The barrier in srcu_read_lock() comes before what the work looks at. */
@@ -152,7 +157,7 @@ static void irqfd_begin_work(struct kvm *kvm)
 
 static void irqfd_end_work(struct kvm *kvm)
 {
-	/* Pairs with kvm_irqfd_wait_injected(). */
+	/* Pairs with irqfds_injecting(). */
 	smp_store_release(&kvm->irqfds.injecting, kvm->irqfds.injecting + 1);
 	if (wq_has_sleeper(&kvm->irqfds.injected))
 		wake_up_all(&kvm->irqfds.injected);

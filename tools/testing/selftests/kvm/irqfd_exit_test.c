@@ -163,7 +163,7 @@ static void blocked_deassign(int fd)
 	irqfd_deassign(vm, MSI_GSI, fd);
 }
 
-FACT(deassign, "LIFE-3 a process may be killed while a deassign waits for a page that it has to bring")
+FACT(deassign, "LIFE-3 a process may be killed while a deassign waits for a page of its own")
 {
 	must_be_killed(NULL, blocked_deassign);
 }

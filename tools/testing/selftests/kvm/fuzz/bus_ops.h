@@ -189,7 +189,7 @@ static inline void op_memory(struct dice *dice)
 /*
  * Kicks.
  */
-static inline const char *access_in_c(struct guest_access a)
+static inline char *access_in_c(struct guest_access a)
 {
 	if (a.pio)
 		return a.is_write ? "OUT" : "IN";

@@ -11,8 +11,8 @@
 #include "fuzz.h"
 
 #define KCOV		"/sys/kernel/debug/kcov"
-#define COVER_WORDS	(1 << 18)
-#define NR_EDGES	(1 << 20)
+#define COVER_WORDS	BIT(18)
+#define NR_EDGES	BIT(20)
 #define MAX_KEPT	512
 
 /* Steps from one place to another, by hash: of all runs, which are processes. */
@@ -41,7 +41,8 @@ static inline void begin_cover(void)
 	if (!edges)
 		return;
 	fd = open(KCOV, O_RDWR);
-	TEST_ASSERT(fd >= 0 && !ioctl(fd, KCOV_INIT_TRACE, COVER_WORDS), "No kcov, errno %d", errno);
+	TEST_ASSERT(fd >= 0 && !ioctl(fd, KCOV_INIT_TRACE, COVER_WORDS),
+		    "There is no kcov, errno %d", errno);
 	cover = mmap(NULL, COVER_WORDS * sizeof(*cover), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	TEST_ASSERT(cover != MAP_FAILED && !ioctl(fd, KCOV_ENABLE, KCOV_TRACE_PC),
 		    "kcov is not to be had, errno %d", errno);

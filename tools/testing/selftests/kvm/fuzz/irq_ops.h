@@ -264,7 +264,7 @@ static inline int no_eventfd(void)
 	return fd;
 }
 
-static inline const char *fd_in_c(struct slot *slot, int fd)
+static inline char *fd_in_c(struct slot *slot, int fd)
 {
 	if (fd == slot->fd)
 		return strdup_printf("fds[%d]", slot_nr(slot));

@@ -116,7 +116,7 @@ static inline void set_one(u32 gsi, const u64 *pending, const u64 *masked, u32 i
 		unmask_gsi(gsi);
 }
 
-static inline const char *u64_in_c(const u64 *value)
+static inline char *u64_in_c(const u64 *value)
 {
 	return value ? strdup_printf("&(u64){ 0x%lx }", *value) : "NULL";
 }

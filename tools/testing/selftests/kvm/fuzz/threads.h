@@ -227,7 +227,7 @@ static inline void run_threads(void)
 
 	for (i = 0; i < NR_SLOTS; i++)
 		new_eventfd_in(&slots[i], 0, 0);
-	say("/* Threads do all at once here, see run_threads(). */");
+	say("/* Threads do all at once here, see threads.h. */");
 	for (i = 0; i < NR_THREADS; i++)
 		threads[i] = spawn(thread_main, (void *)i);
 	nr = kick_for(300000);
