@@ -427,12 +427,14 @@ static bool irqfd_is_retired(struct kvm *kvm, struct eventfd_ctx *eventfd,
 			     u32 gsi)
 {
 	struct kvm_kernel_irqfd *irqfd;
+	bool is_retired;
 
-	guard(spinlock_irq)(&kvm->irqfds.lock);
-
+	spin_lock_irq(&kvm->irqfds.lock);
 	irqfd = irqfd_find(kvm, eventfd, gsi);
+	is_retired = irqfd && irqfd->state == KVM_IRQFD_RETIRED;
+	spin_unlock_irq(&kvm->irqfds.lock);
 
-	return irqfd && irqfd->state == KVM_IRQFD_RETIRED;
+	return is_retired;
 }
 
 /* Claim an irqfd for the caller's list. */
