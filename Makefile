@@ -10,7 +10,7 @@ override CMD := $(value CMD)
 fuzz: override CMD := fuzz
 # All machines, unless one is named.
 coverage: ON := $(if $(filter file,$(origin ON)),,$(ON))
-export CMD ON KERNEL DEBUG ICOUNT CPUS TIMEOUT LINUX_SRC BENCH_ON BASE WITH SECONDS SEED KCOV
+export CMD ON KERNEL DEBUG ICOUNT CPUS TIMEOUT LINUX_SRC BENCH_ON BASE WITH SECONDS SEED KCOV FUZZ
 export WITHIN GIC DIST KDIR KEEP UNDO ROUNDS BUILT LIVE_TESTS LIVE_ROWS
 
 .NOTPARALLEL:
@@ -38,7 +38,7 @@ help:
 #: make bench     what operations cost on stock and on ours, on all machines, or BENCH_ON=scale,
 #:                or on ON=arm64, riscv64
 #: make mutate    break the kernel code in many places: do the tests notice? ON=arm64,
-#:                riscv64: there
+#:                riscv64: there; FUZZ=120: does the fuzzer, in so many seconds?
 #: make models    check the models of the races with spin and herd7, or WITH=spin
 #: make coverage  which lines and branches of ours the tests reach, on svm and vmx, by gcov
 #: make kcsan     all tests with two CPUs, on a kernel in which KCSAN looks for data races, and

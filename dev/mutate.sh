@@ -3,6 +3,8 @@
 # says (only lines with TEXT), and see that the test that is named there notices; on all
 # machines of x86, or with ON=arm64 or ON=riscv64 on those of that. As many mutants as there
 # are CPUs: the most of each one's time is spent by make and by booting.
+# With FUZZ=120: does the fuzzer notice within so many seconds, without being told where to look?
+# Then on svm alone.
 . "$(dirname "$0")/lib.sh"
 
 log=$logs/mutate
@@ -58,8 +60,17 @@ mutate() { # FILE SED
 # How the mutant died, in a few words.
 cause() { grep -m 1 -h -e '^not ok' -e '^error:' "$log.out" || echo "no fact of that name?"; }
 
+# From the same seed each time, and what is found is not cut down.
+fuzzed() { in_guest $((FUZZ + 120)) "$1" "/tmp/tests/eventfd_fuzz_test -s 1 -q -t $FUZZ"; } # ON
+found() { grep -m 1 -h -e '^# seed' "$log.out" || tail -n 1 "$log.out"; }
+
 # A fact that fails, or is not there, without a mutation says nothing with one.
 baseline() { # ON
+	if [ -n "${FUZZ-}" ]; then
+		say "the fuzzer without a mutation, on $1"
+		fuzzed "$1" || die "it finds something, see $log.out"
+		return
+	fi
 	awk -F '|' -v on="$1" '$2 == on {
 		print "/tmp/tests/" $3 " \047" $4 "\047 || { echo \"error: not without a mutation: " $4 "\"; exit 1; }" }' "$log.list" |
 		sort -u > "$log.cmds"
@@ -77,6 +88,13 @@ try_some() { # FIRST OF
 		how="$file: $edit"
 		if ! why=$(mutate "$file" "$edit"); then
 			echo "STALE $how: $why"
+		elif [ -n "${FUZZ-}" ]; then
+			began=$(date +%s)
+			if fuzzed "$on"; then
+				echo "ALIVE $how: the fuzzer sees nothing in $FUZZ s"
+			else
+				echo "dead  $how: $(($(date +%s) - began)) s, with the boot: $(found)"
+			fi
 		elif in_guest "$(limit "$on")" "$on" "/tmp/tests/$test '$fact'"; then
 			echo "ALIVE $how: $test does not notice ($fact)"
 		else
@@ -90,7 +108,8 @@ try_some() { # FIRST OF
 # What names no other machine is for x86.
 mutations "${1-}" | awk -F '|' -v arch="$arch" '{
 	on = $2; sub(/-.*/, "", on)
-	if ((on ~ /^(arm|riscv)64$/ ? on : "x86") == arch) print }' > "$log.list"
+	if ((on ~ /^(arm|riscv)64$/ ? on : "x86") == arch) print }' > "$log.all"
+grep -E "${FUZZ:+^[^|]*[|]svm[|]}" "$log.all" > "$log.list"
 [ -s "$log.list" ] || die "dev/mutations has none for $arch${1:+ with $1}"
 mutant=$build/mutant1
 new_mutant

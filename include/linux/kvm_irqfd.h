@@ -45,6 +45,7 @@ enum kvm_irqfd_state {
  * @eventfd: what raises the interrupt
  * @wait: entry in the eventfd's wait queue, calls irqfd_wakeup()
  * @inject: raises interrupts that cannot be raised in irqfd_wakeup()
+ * @runs: how often @inject has been queued and has yet to do it
  *
  * @resampler: what the irqfds on this gsi share; NULL unless resampling
  * @resamplefd: signalled when the guest acknowledges @gsi
@@ -71,6 +72,7 @@ struct kvm_kernel_irqfd {
 	struct eventfd_ctx *eventfd;
 	wait_queue_entry_t wait;
 	struct work_struct inject;
+	atomic_t runs;
 
 	struct kvm_irqfd_resampler *resampler;
 	struct eventfd_ctx *resamplefd;

@@ -28,8 +28,7 @@
  *           An injection may sleep for as long as the VMM likes, so works wait
  *           in a queue of their VM's own, one behind the other.  The first irqfd
  *           brings the queue, the VM's release takes it away.  A deassign that
- *           finds the work under way leaves the rest to hup_work, behind it, so
- *           that it can be killed.
+ *           is killed while it waits for the work leaves the rest to hup_work.
  *
  * Races:    assign against EPOLLHUP and deassign at irqfd_assign(), two
  *           deassigns at irqfd_wait_retired(), EPOLLHUP against VM release at
@@ -165,7 +164,7 @@ static int irqfd_arm(struct kvm_kernel_irqfd *irqfd, struct file *file)
 
 	events = vfs_poll(file, &table.pt);
 	if (!table.error && events & EPOLLIN)
-		queue_work(irqfd->kvm->irqfds.queue, &irqfd->inject);
+		kvm_irqfd_queue_work(irqfd);
 
 	return table.error;
 }
@@ -437,9 +436,9 @@ static bool irqfd_is_retired(struct kvm *kvm, struct eventfd_ctx *eventfd,
 	return is_retired;
 }
 
-/* Claim an irqfd for the caller's list. */
-static void irqfd_claim(struct kvm *kvm, struct eventfd_ctx *eventfd, u32 gsi,
-			struct list_head *claimed)
+/* Whoever gets it has to take it down. */
+static struct kvm_kernel_irqfd *irqfd_claim(struct kvm *kvm,
+					    struct eventfd_ctx *eventfd, u32 gsi)
 {
 	struct kvm_kernel_irqfd *irqfd;
 
@@ -447,33 +446,46 @@ static void irqfd_claim(struct kvm *kvm, struct eventfd_ctx *eventfd, u32 gsi,
 	irqfd = irqfd_find(kvm, eventfd, gsi);
 	if (irqfd && irqfd_is_claimable(irqfd)) {
 		irqfd->state = KVM_IRQFD_RETIRED;
-		list_move(&irqfd->link, claimed);
+		list_del(&irqfd->link);
+	} else {
+		irqfd = NULL;
 	}
+	spin_unlock_irq(&kvm->irqfds.lock);
+
+	return irqfd;
+}
+
+/* hup_work does the rest, behind the work that the caller has waited for. */
+static void irqfd_leave_to_work(struct kvm *kvm, struct kvm_kernel_irqfd *irqfd)
+{
+	spin_lock_irq(&kvm->irqfds.lock);
+	list_add_tail(&irqfd->link, &kvm->irqfds.hung_up);
+	queue_work(kvm->irqfds.queue, &kvm->irqfds.hup_work);
 	spin_unlock_irq(&kvm->irqfds.lock);
 }
 
 /*
- * If the work of what has been disarmed is under way, leave the rest to hup_work,
- * which comes after it.  Nobody queues it any more, so there is no way back from no.
+ * The work may wait for a page that this process has to bring, so whoever waits for
+ * it can be killed; and for this work alone: those behind it may sleep, too.  Once
+ * disarmed, nobody queues it any more.
  */
-static void irqfds_leave_busy(struct kvm *kvm, struct list_head *claimed)
+static int irqfd_take_down(struct kvm *kvm, struct kvm_kernel_irqfd *irqfd)
 {
-	struct kvm_kernel_irqfd *irqfd, *next;
+	LIST_HEAD(alone);
 
-	list_for_each_entry_safe(irqfd, next, claimed, link) {
-		if (!work_busy(&irqfd->inject))
-			continue;
-		spin_lock_irq(&kvm->irqfds.lock);
-		list_move_tail(&irqfd->link, &kvm->irqfds.hung_up);
-		queue_work(kvm->irqfds.queue, &kvm->irqfds.hup_work);
-		spin_unlock_irq(&kvm->irqfds.lock);
+	irqfd_disarm(irqfd);
+	if (wait_event_killable(kvm->irqfds.injected, !atomic_read(&irqfd->runs))) {
+		irqfd_leave_to_work(kvm, irqfd);
+		return -EINTR;
 	}
+
+	list_add(&irqfd->link, &alone);
+	irqfds_retire(kvm, &alone);
+
+	return 0;
 }
 
-/*
- * Deassign must not return before the irqfd is gone, whoever has claimed it.  But
- * an injection may wait for a page that this process has to bring: it can be killed.
- */
+/* Deassign must not return before the irqfd is gone, whoever has claimed it. */
 static int irqfd_wait_retired(struct kvm *kvm, struct eventfd_ctx *eventfd,
 			      u32 gsi)
 {
@@ -485,19 +497,15 @@ static int irqfd_wait_retired(struct kvm *kvm, struct eventfd_ctx *eventfd,
 static int irqfd_deassign(struct kvm *kvm, struct kvm_irqfd *args)
 {
 	struct eventfd_ctx *eventfd = eventfd_ctx_fdget(args->fd);
-	LIST_HEAD(claimed);
-	int r = 0;
+	struct kvm_kernel_irqfd *irqfd;
+	int r;
 
 	if (IS_ERR(eventfd))
 		return PTR_ERR(eventfd);
 
-	irqfd_claim(kvm, eventfd, args->gsi, &claimed);
-	irqfds_disarm(&claimed);
-	irqfds_leave_busy(kvm, &claimed);
-	if (!list_empty(&claimed))
-		irqfds_retire(kvm, &claimed);
-	else
-		r = irqfd_wait_retired(kvm, eventfd, args->gsi);
+	irqfd = irqfd_claim(kvm, eventfd, args->gsi);
+	r = irqfd ? irqfd_take_down(kvm, irqfd) :
+		    irqfd_wait_retired(kvm, eventfd, args->gsi);
 	eventfd_ctx_put(eventfd);
 
 	return r;

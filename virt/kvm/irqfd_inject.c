@@ -123,9 +123,10 @@ static unsigned int irqfds_injecting(struct kvm *kvm)
 }
 
 /*
- * Were irq_srcu held over an injection that sleeps, who waits for a grace period
- * could not be killed, and if it is this process that has to bring the page nobody
- * would.  So a grace period is short, and after it one waits here for the work:
+ * Were irq_srcu held over an injection of the work's that sleeps, who waits for a
+ * grace period could not be killed, and if it is this process that has to bring the
+ * page nobody would.  (Who injects in an ioctl or as a vCPU holds it, but can be
+ * killed.)  So after a grace period one waits here for the work:
  *
  *     work                              KVM_SET_GSI_ROUTING, first KVM_MASK_IRQ
  *     ----                              ---------------------------------------
@@ -152,13 +153,15 @@ int kvm_irqfd_wait_injected(struct kvm *kvm)
 /* The barrier in srcu_read_lock() comes before what the work looks at. */
 static void irqfd_begin_work(struct kvm *kvm)
 {
-	WRITE_ONCE(kvm->irqfds.injecting, kvm->irqfds.injecting + 1);
+	/* Pairs with irqfds_injecting(), which may miss the end of the work before. */
+	smp_store_release(&kvm->irqfds.injecting, kvm->irqfds.injecting + 1);
 }
 
-static void irqfd_end_work(struct kvm *kvm)
+static void irqfd_end_work(struct kvm *kvm, struct kvm_kernel_irqfd *irqfd)
 {
 	/* Pairs with irqfds_injecting(). */
 	smp_store_release(&kvm->irqfds.injecting, kvm->irqfds.injecting + 1);
+	atomic_dec(&irqfd->runs);
 	if (wq_has_sleeper(&kvm->irqfds.injected))
 		wake_up_all(&kvm->irqfds.injected);
 }
@@ -186,7 +189,17 @@ void kvm_irqfd_inject_work(struct work_struct *work)
 		if (unlikely(mask))
 			kvm_gsi_exit(mask, irqfd->gsi);
 	}
-	irqfd_end_work(kvm);
+	irqfd_end_work(kvm, irqfd);
+}
+
+/*
+ * The work may be over before it is counted.  But whoever waits for it has disarmed
+ * the irqfd, and so waited for this.
+ */
+void kvm_irqfd_queue_work(struct kvm_kernel_irqfd *irqfd)
+{
+	if (queue_work(irqfd->kvm->irqfds.queue, &irqfd->inject))
+		atomic_inc(&irqfd->runs);
 }
 
 /*
@@ -253,5 +266,5 @@ void kvm_irqfd_inject(struct kvm_kernel_irqfd *irqfd)
 	srcu_read_unlock(&kvm->irq_srcu, idx);
 
 	if (r == -EWOULDBLOCK)
-		queue_work(kvm->irqfds.queue, &irqfd->inject);
+		kvm_irqfd_queue_work(irqfd);
 }

@@ -58,6 +58,7 @@ static inline void kvm_arch_gsis_rerouted(struct kvm *kvm)
 /* irqfd_inject.c: a signal, in atomic context, and the work for what has to sleep. */
 void kvm_irqfd_inject(struct kvm_kernel_irqfd *irqfd);
 void kvm_irqfd_inject_work(struct work_struct *work);
+void kvm_irqfd_queue_work(struct kvm_kernel_irqfd *irqfd);
 /* After a grace period of irq_srcu: for what the work had begun before.  Killable. */
 int kvm_irqfd_wait_injected(struct kvm *kvm);
 

@@ -29,21 +29,14 @@ static void route_port(void)
 {
 	struct kvm_irq_routing_entry entries[] = {
 		broadcast(),
-		{
-			.gsi = PORT_GSI,
-			.type = KVM_IRQ_ROUTING_XEN_EVTCHN,
-			.u.xen_evtchn = {
-				.port = PORT,
-				.priority = KVM_IRQ_ROUTING_XEN_EVTCHN_PRIO_2LEVEL,
-			},
-		},
+		port_route(PORT_GSI),
 	};
 
 	set_routing(entries, ARRAY_SIZE(entries));
 }
 
 /* The page is taken away when KVM has it. */
-static void boot_blocked(int nr)
+static void boot_without_page(void)
 {
 	void *page;
 
@@ -58,6 +51,11 @@ static void boot_blocked(int nr)
 
 	doorbell_block(true);
 	TEST_ASSERT(!madvise(page, getpagesize(), MADV_DONTNEED), "madvise() got errno %i", errno);
+}
+
+static void boot_blocked(int nr)
+{
+	boot_without_page();
 	while (nr--)
 		eventfd_signal(new_irqfd(PORT_GSI));
 	wait_until(doorbell_blocked());
@@ -132,6 +130,25 @@ FACT(hung_up, "IRQFD-28 IRQFD-31 what is signalled while the end waits behind ot
 	take_irqs();
 	TEST_ASSERT_EQ(irqs_taken(VECTOR), 1);
 	wait_until(!kick_injects());
+}
+
+/* The work is late, and another comes behind it before it is over. */
+FACT(behind, "IRQFD-26 LIFE-3 a deassign waits for what that irqfd has been sent, for no more")
+{
+	int delay, fd, port_fd;
+
+	TEST_REQUIRE(!kvm_is_older());
+	delay = doorbell_delay("kvm_irqfd_inject_work", DOORBELL_MAX_DELAY);
+	boot_without_page();
+	fd = new_irqfd(MSI_GSI);
+	port_fd = new_irqfd(PORT_GSI);
+	eventfd_signal(fd);
+	wait_until(doorbell_signals(delay));
+	eventfd_signal(port_fd);
+	irqfd_deassign(vm, MSI_GSI, fd);
+	TEST_ASSERT(in_irr(vcpu, VECTOR), "Deassign has not waited for the signal");
+	wait_until(doorbell_blocked());
+	doorbell_block(false);
 }
 
 int main(int argc, char *argv[])

@@ -168,6 +168,26 @@ FACT(deassign, "LIFE-3 a process may be killed while a deassign waits for a page
 	must_be_killed(NULL, blocked_deassign);
 }
 
+static int deassigned_fd;
+
+static void *deassign_too(void *unused)
+{
+	irqfd_deassign(vm, MSI_GSI, deassigned_fd);
+	return NULL;
+}
+
+static void blocked_deassigns(int fd)
+{
+	deassigned_fd = fd;
+	spawn(deassign_too, NULL);
+	irqfd_deassign(vm, MSI_GSI, fd);
+}
+
+FACT(deassigns, "LIFE-3 likewise while two deassigns do")
+{
+	must_be_killed(NULL, blocked_deassigns);
+}
+
 static void blocked_routing(int fd)
 {
 	set_route(MSI_ROUTE(MSI_GSI, VECTOR));
@@ -201,6 +221,41 @@ static void blocked_mask(int fd)
 FACT(later_mask, "LIFE-3 MASK-16 likewise while a KVM_MASK_IRQ of this GSI does")
 {
 	must_be_killed(mask_another, blocked_mask);
+}
+
+/* Who wants the same page waits for the work first. */
+static void route_two_ports(void)
+{
+	struct kvm_irq_routing_entry entries[] = { port_route(MSI_GSI), port_route(MSI_GSI + 1) };
+
+	set_routing(entries, ARRAY_SIZE(entries));
+}
+
+static void mask_second_port(void)
+{
+	route_two_ports();
+	mask_another();
+	kvm_irq_line(vm, MSI_GSI + 1, 1);
+}
+
+static void blocked_unmask(int fd)
+{
+	unmask(MSI_GSI + 1);
+}
+
+FACT(other_unmask, "LIFE-3 likewise while a KVM_UNMASK_IRQ of another event channel does")
+{
+	must_be_killed(mask_second_port, blocked_unmask);
+}
+
+static void blocked_line(int fd)
+{
+	kvm_irq_line(vm, MSI_GSI + 1, 1);
+}
+
+FACT(other_line, "LIFE-3 likewise while a KVM_IRQ_LINE of another event channel does")
+{
+	must_be_killed(route_two_ports, blocked_line);
 }
 
 int main(int argc, char *argv[])

@@ -77,21 +77,25 @@ static inline void share_info(u64 gfn)
 	});
 }
 
-/* The vector goes through the APIC, where it is to be seen. */
-static inline int boot_with_port(void)
+static inline struct kvm_irq_routing_entry port_route(u32 gsi)
 {
-	struct kvm_xen_hvm_config config = {
-		.flags = KVM_XEN_HVM_CONFIG_INTERCEPT_HCALL | KVM_XEN_HVM_CONFIG_EVTCHN_SEND,
-		.msr = XEN_MSR,
-	};
-	struct kvm_irq_routing_entry entry = {
-		.gsi = MSI_GSI,
+	return (struct kvm_irq_routing_entry) {
+		.gsi = gsi,
 		.type = KVM_IRQ_ROUTING_XEN_EVTCHN,
 		.u.xen_evtchn = {
 			.port = PORT,
 			.vcpu = 0,
 			.priority = KVM_IRQ_ROUTING_XEN_EVTCHN_PRIO_2LEVEL,
 		},
+	};
+}
+
+/* The vector goes through the APIC, where it is to be seen. */
+static inline int boot_with_port(void)
+{
+	struct kvm_xen_hvm_config config = {
+		.flags = KVM_XEN_HVM_CONFIG_INTERCEPT_HCALL | KVM_XEN_HVM_CONFIG_EVTCHN_SEND,
+		.msr = XEN_MSR,
 	};
 
 	TEST_REQUIRE((kvm_check_cap(KVM_CAP_XEN_HVM) & XEN_CAPS) == XEN_CAPS);
@@ -114,7 +118,7 @@ static inline int boot_with_port(void)
 		.type = KVM_XEN_VCPU_ATTR_TYPE_UPCALL_VECTOR,
 		.u.vector = VECTOR,
 	});
-	set_route(entry);
+	set_route(port_route(MSI_GSI));
 	return new_irqfd(MSI_GSI);
 }
 
