@@ -13,7 +13,8 @@
  * An architecture that lowers the pins of a masked gsi has its own versions of those
  * that it needs, see kvm_host.h for what they do: x86 of all, arm64 of the first four.
  * Without, nobody holds a gsi up but who has told so while it was masked, and nothing
- * latches what is not noted.  Only an unmask is each architecture's own, if it has pins.
+ * latches what is not noted.  Only an unmask is each architecture's own, if it has pins:
+ * those of x86 can be left out of KVM.
  */
 
 #include <linux/kvm_host.h>
@@ -34,6 +35,15 @@ unsigned long __weak kvm_arch_hold_pins(struct kvm_kernel_irq_routing_entry *rou
 					int nr, struct kvm *kvm, u32 gsi)
 {
 	return 0;
+}
+
+/* No route leads to a pin. */
+void __weak kvm_arch_unmask_gsi(struct kvm_kernel_irq_routing_entry *routes, int nr,
+				struct kvm *kvm, u32 gsi,
+				struct kvm_gsi (*open)(void *arg, unsigned long levels),
+				void *arg)
+{
+	open(arg, 0);
 }
 
 bool __weak kvm_arch_gsi_is_pending(struct kvm_kernel_irq_routing_entry *routes, int nr,

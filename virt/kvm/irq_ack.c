@@ -25,6 +25,22 @@
 
 #include "kvm_irq.h"
 
+/*
+ * An irqfd may have any gsi.  As long as there are routes, one that none can have is
+ * never acknowledged, and kept from those who look for one that may be.
+ */
+static struct hlist_head *ack_bucket(struct kvm *kvm, u32 gsi)
+{
+	if (IS_ENABLED(CONFIG_HAVE_KVM_IRQ_ROUTING) && gsi >= KVM_MAX_IRQ_ROUTES)
+		return &kvm->irq_ack_never;
+
+	return &kvm->irq_ack_notifiers[hash_min(gsi, KVM_IRQ_ACK_HASH_BITS)];
+}
+
+#define for_each_ack_notifier(_kian, _kvm, _gsi)				\
+	hlist_for_each_entry_rcu(_kian, ack_bucket(_kvm, _gsi), link,		\
+				 srcu_read_lock_held(&(_kvm)->irq_srcu))
+
 /* A notifier with this callback, or with any if it is NULL. */
 struct kvm_irq_ack_notifier *
 kvm_irq_ack_find(struct kvm *kvm, u32 gsi,
@@ -32,8 +48,7 @@ kvm_irq_ack_find(struct kvm *kvm, u32 gsi,
 {
 	struct kvm_irq_ack_notifier *kian;
 
-	hash_for_each_possible_rcu(kvm->irq_ack_notifiers, kian, link, gsi,
-				   srcu_read_lock_held(&kvm->irq_srcu)) {
+	for_each_ack_notifier(kian, kvm, gsi) {
 		if (kian->gsi == gsi &&
 		    (!irq_acked || kian->irq_acked == irq_acked))
 			return kian;
@@ -63,8 +78,7 @@ void kvm_notify_acked_gsi(struct kvm *kvm, int gsi)
 {
 	struct kvm_irq_ack_notifier *kian;
 
-	hash_for_each_possible_rcu(kvm->irq_ack_notifiers, kian, link, gsi,
-				   srcu_read_lock_held(&kvm->irq_srcu)) {
+	for_each_ack_notifier(kian, kvm, gsi) {
 		if (kian->gsi == gsi)
 			kian->irq_acked(kian);
 	}
@@ -88,7 +102,7 @@ void kvm_register_irq_ack_notifier(struct kvm *kvm,
 				   struct kvm_irq_ack_notifier *kian)
 {
 	scoped_guard(mutex, &kvm->irq_lock) {
-		hash_add_rcu(kvm->irq_ack_notifiers, &kian->link, kian->gsi);
+		hlist_add_head_rcu(&kian->link, ack_bucket(kvm, kian->gsi));
 		WRITE_ONCE(kvm->nr_irq_ack_notifiers,
 			   kvm->nr_irq_ack_notifiers + 1);
 	}

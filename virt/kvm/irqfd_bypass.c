@@ -189,13 +189,14 @@ static struct kvm_kernel_irqfd *irqfd_next_in_round(struct kvm *kvm)
 }
 
 /*
- * The lock is dropped after each of them: an update may be an invalidation in the
- * IOMMU, interrupts are off, and there may be thousands.
+ * The lock is dropped after each that is updated: that may be an invalidation in the
+ * IOMMU, interrupts are off, and there may be thousands.  Most may be passed by.
  */
 static void irqfds_update_bypass(struct kvm *kvm, u32 first, u32 count)
 {
 	struct kvm_kernel_irq_routing_entry old;
 	struct kvm_kernel_irqfd *irqfd;
+	unsigned int passed = 0;
 	bool told;
 
 	guard(mutex)(&kvm->irqfds.bypass_lock);
@@ -205,6 +206,8 @@ static void irqfds_update_bypass(struct kvm *kvm, u32 first, u32 count)
 	while ((irqfd = irqfd_next_in_round(kvm))) {
 		told = irqfd->gsi - first < count &&
 		       irqfd_update_bypass(irqfd, &old);
+		if (!told && ++passed % 64)
+			continue;
 		spin_unlock_irq(&kvm->irqfds.lock);
 		if (told)
 			kvm_arch_repost_irqfd(irqfd, &old);

@@ -9,10 +9,10 @@
  *     still asserted? <-- every resamplefd signalled <-- line goes down, once
  *
  * Path:     guest EOI -> kvm_notify_acked_gsi() -> resampler_ack()
+ *           guest unmasks -> kvm_notify_irqfd_resampler() -> resampler_ack()
  *
- * Context:  resampler_ack() runs in atomic context.  The irqchip calls
- *           kvm_notify_irqfd_resampler() under its own lock, so that must only
- *           signal; an eventfd signalled there may in turn be an irqfd.
+ * Context:  resampler_ack() runs in atomic context, but under no irqchip's lock.
+ *           An eventfd signalled there may in turn be an irqfd.
  *
  * Locks:    kvm->irqfds.resampler_lock guards who shares which line;
  *           -> kvm->irq_lock, -> kvm_irqfd_resampler.lock.
@@ -104,24 +104,39 @@ static struct kvm_irqfd_resampler *resampler_find(struct kvm *kvm, u32 gsi)
 	return container_of(kian, struct kvm_irqfd_resampler, notifier);
 }
 
+/* The caller holds irq_srcu. */
+static struct kvm_irqfd_resampler *resampler_of_pin(struct kvm *kvm,
+						    unsigned int irqchip,
+						    unsigned int pin)
+{
+	int gsi = kvm_irq_map_chip_pin(kvm, irqchip, pin);
+
+	return gsi != -1 ? resampler_find(kvm, gsi) : NULL;
+}
+
+/* Of a pin that the guest unmasks: the irqchip may ask under its lock. */
+bool kvm_irq_has_resampler(struct kvm *kvm, unsigned int irqchip,
+			   unsigned int pin)
+{
+	guard(srcu)(&kvm->irq_srcu);
+
+	return resampler_of_pin(kvm, irqchip, pin);
+}
+
 /*
- * The guest unmasks a pin that has an interrupt pending: let the devices on it
- * say whether that is still true.  Returns whether there are any.
+ * The guest has unmasked a pin that had an interrupt pending: let the devices on
+ * it say whether that is still true.  Others may hold the line up.
  */
-bool kvm_notify_irqfd_resampler(struct kvm *kvm, unsigned int irqchip,
+void kvm_notify_irqfd_resampler(struct kvm *kvm, unsigned int irqchip,
 				unsigned int pin)
 {
 	struct kvm_irqfd_resampler *resampler;
-	int gsi, idx;
 
-	idx = srcu_read_lock(&kvm->irq_srcu);
-	gsi = kvm_irq_map_chip_pin(kvm, irqchip, pin);
-	resampler = gsi != -1 ? resampler_find(kvm, gsi) : NULL;
+	guard(srcu)(&kvm->irq_srcu);
+
+	resampler = resampler_of_pin(kvm, irqchip, pin);
 	if (resampler)
-		resampler_signal(resampler);
-	srcu_read_unlock(&kvm->irq_srcu, idx);
-
-	return resampler;
+		resampler_ack(&resampler->notifier);
 }
 
 static struct kvm_irqfd_resampler *resampler_create(struct kvm *kvm, u32 gsi)
