@@ -6,6 +6,9 @@
  * The old injection is a Xen event channel's, whose page the VMM does not bring; the
  * gsi has become a pin of the IOAPIC meanwhile, where all that is new goes.
  *
+ * And a KVM_PENDING_IRQS_GET whose caller is killed, or gets another signal, when it has
+ * told what is pending, and has yet to latch that in the PIC.
+ *
  * The ids in the names of the facts are those of the rules in
  * Documentation/virt/kvm/eventfd.rst.
  */
@@ -71,31 +74,32 @@ static void start_rerouting(void)
 	}
 }
 
+static void require_blocking(void)
+{
+	TEST_REQUIRE((kvm_check_cap(KVM_CAP_XEN_HVM) & XEN_CAPS) == XEN_CAPS);
+	TEST_REQUIRE(kvm_has_doorbell_device());
+}
+
+static void start_blocked_injection(void)
+{
+	int fd = new_irqfd(GSI);
+
+	withhold_page();
+	eventfd_signal(fd);
+	wait_until(doorbell_blocked());
+}
+
 /* The counters have to be there before somebody is counted. */
 static void boot_blocked(u32 flags)
 {
-	struct kvm_irq_routing_entry entry = {
-		.gsi = GSI,
-		.type = KVM_IRQ_ROUTING_XEN_EVTCHN,
-		.u.xen_evtchn = {
-			.port = PORT,
-			.priority = KVM_IRQ_ROUTING_XEN_EVTCHN_PRIO_2LEVEL,
-		},
-	};
-	int fd;
-
-	TEST_REQUIRE((kvm_check_cap(KVM_CAP_XEN_HVM) & XEN_CAPS) == XEN_CAPS);
-	TEST_REQUIRE(kvm_has_doorbell_device());
+	require_blocking();
 	boot();
 	program_pin(PIN, VECTOR, flags);
 	mask(UNUSED_GSI);
 	unmask(UNUSED_GSI);
 	share_page();
-	set_route(entry);
-	fd = new_irqfd(GSI);
-	withhold_page();
-	eventfd_signal(fd);
-	wait_until(doorbell_blocked());
+	set_route(port_route(GSI));
+	start_blocked_injection();
 	start_rerouting();
 }
 
@@ -142,18 +146,31 @@ static bool is_stuck(pid_t pid)
 	return state == 'D';
 }
 
-static void kill_while(int (*fn)(void *))
+static pid_t start_child(int (*fn)(void *))
 {
 	static char stack[65536] __aligned(16);
 	pid_t pid;
-	int status;
 
 	pid = clone(fn, stack + sizeof(stack), CLONE_VM | CLONE_FILES | SIGCHLD, NULL);
 	TEST_ASSERT(pid > 0, "clone() got errno %i", errno);
-	wait_until(is_stuck(pid));
-	kill(pid, SIGKILL);
+	return pid;
+}
+
+static void must_have_died(pid_t pid)
+{
+	int status;
+
 	TEST_ASSERT(waitpid(pid, &status, 0) == pid, "waitpid() got errno %i", errno);
 	TEST_ASSERT(WIFSIGNALED(status), "It was not killed, status 0x%x", status);
+}
+
+static void kill_while(int (*fn)(void *))
+{
+	pid_t pid = start_child(fn);
+
+	wait_until(is_stuck(pid));
+	kill(pid, SIGKILL);
+	must_have_died(pid);
 }
 
 /* A level that was high before. */
@@ -345,6 +362,241 @@ FACT(edge_dropped, "MASK-14 MASK-16 a set that unmasks it waits for nobody, and 
 	TEST_ASSERT_EQ(take(VECTOR), 0);
 	pulse_line(GSI);
 	TEST_ASSERT_EQ(take(VECTOR), 1);
+}
+
+/*
+ * KVM_PENDING_IRQS_GET reads, tells, and then has the PIC latch what it has told.  It is
+ * held up when it tells, by a page that has been withheld, too, and before it latches, by
+ * a mask that has the lock of all these calls and waits for the old injection.
+ */
+#define PIC_IRQ		(PIC_VECTOR + PIC_GSI)
+
+static int bits_fd;
+static u64 *bits;
+static pthread_t masker;
+static pid_t masker_tid;
+
+static void block_bits(bool block)
+{
+	TEST_ASSERT(!ioctl(bits_fd, DOORBELL_BLOCK, block), "DOORBELL_BLOCK got errno %i", errno);
+}
+
+/* An edge has come that the PIC has not got. */
+static void boot_to_get(void)
+{
+	struct kvm_irq_routing_entry entries[] = {
+		port_route(GSI),
+		PIN_ROUTE(PIC_GSI, KVM_IRQCHIP_PIC_MASTER, PIC_GSI),
+	};
+
+	require_blocking();
+	boot();
+	program_pics(0);
+	share_page();
+	set_routing(entries, ARRAY_SIZE(entries));
+	/* As above, this brings the counters. */
+	mask(PIC_GSI);
+	pulse_line(PIC_GSI);
+
+	/* Another file has another page, which waits for itself. */
+	bits_fd = open("/dev/" DOORBELL_DEVICE, O_RDWR);
+	TEST_ASSERT(bits_fd >= 0, "Cannot open the doorbell device, errno: %i", errno);
+	bits = mmap(NULL, getpagesize(), PROT_READ | PROT_WRITE, MAP_SHARED, bits_fd, 0);
+	TEST_ASSERT(bits != MAP_FAILED, "mmap() got errno %i", errno);
+	block_bits(true);
+}
+
+static int get_edge(void)
+{
+	return __pending_irqs(PIC_GSI, 1, KVM_PENDING_IRQS_GET, bits, NULL);
+}
+
+static int get_and_exit(void *unused)
+{
+	get_edge();
+	_exit(0);
+}
+
+static void get_must_tell(void)
+{
+	wait_until(ioctl(bits_fd, DOORBELL_BLOCKED) == 1);
+}
+
+static bool edge_is_latched(void)
+{
+	return irqchip_state(KVM_IRQCHIP_PIC_MASTER).chip.pic.irr & BIT(PIC_GSI);
+}
+
+static void *mask_blocked(void *unused)
+{
+	WRITE_ONCE(masker_tid, own_tid());
+	mask(GSI);
+	return NULL;
+}
+
+/* From here on whoever wants the lock waits. */
+static void take_lock(void)
+{
+	start_blocked_injection();
+	masker = spawn(mask_blocked, NULL);
+	wait_until(READ_ONCE(masker_tid) && is_in_state(masker_tid, 'D'));
+}
+
+static void give_lock_back(void)
+{
+	TEST_ASSERT(doorbell_blocked(), "The mask waits no more");
+	doorbell_block(false);
+	join(masker);
+}
+
+/* What the PIC has is looked at before anybody asks KVM_PENDING_IRQS. */
+static void next_get_must_tell(void)
+{
+	TEST_ASSERT(!edge_is_latched(), "The PIC has the edge");
+	TEST_ASSERT(is_masked(PIC_GSI) && !edge_is_latched(), "It is not masked, or latched");
+	TEST_ASSERT(is_pending(PIC_GSI), "The next get does not tell of it");
+	TEST_ASSERT(edge_is_latched(), "The next get does not latch it");
+}
+
+static void must_come_once(void)
+{
+	unmask(PIC_GSI);
+	TEST_ASSERT_EQ(take(PIC_IRQ), 1);
+	TEST_ASSERT_EQ(take(PIC_IRQ), 0);
+}
+
+static void kill_before_it_latches(void)
+{
+	pid_t pid;
+
+	boot_to_get();
+	pid = start_child(get_and_exit);
+	get_must_tell();
+	take_lock();
+	block_bits(false);
+	wait_until(READ_ONCE(*bits) && is_stuck(pid));
+	kill(pid, SIGKILL);
+	must_have_died(pid);
+	TEST_ASSERT(!edge_is_latched(), "Who was killed has latched it");
+	give_lock_back();
+}
+
+FACT(get_killed, "MASK-2 MASK-11 a get that is killed before it latches leaves all to the next one")
+{
+	kill_before_it_latches();
+	next_get_must_tell();
+	must_come_once();
+}
+
+FACT(get_killed_unmask, "MASK-2 MASK-9 so it is if there is none, and the gsi is unmasked")
+{
+	kill_before_it_latches();
+	must_come_once();
+}
+
+FACT(get_killed_first, "MASK-2 a get that is killed before it reads tells and latches nothing")
+{
+	boot_to_get();
+	block_bits(false);
+	take_lock();
+	kill_while(get_and_exit);
+	TEST_ASSERT(!*bits, "It has told something");
+	give_lock_back();
+	next_get_must_tell();
+	must_come_once();
+}
+
+/* As one that cannot write: that is EFAULT. */
+FACT(get_killed_telling, "MASK-2 a get that is killed while it tells latches nothing")
+{
+	pid_t pid;
+
+	boot_to_get();
+	pid = start_child(get_and_exit);
+	get_must_tell();
+	kill(pid, SIGKILL);
+	block_bits(false);
+	must_have_died(pid);
+	next_get_must_tell();
+	must_come_once();
+}
+
+static int nr_signals, get_errno;
+static pid_t getter_tid;
+
+static void note_signal(int signal)
+{
+	nr_signals++;
+}
+
+static void *get_in_thread(void *unused)
+{
+	WRITE_ONCE(getter_tid, own_tid());
+	get_errno = get_edge() ? errno : 0;
+	return NULL;
+}
+
+FACT(get_signalled, "MASK-2 a signal that does not kill lets a get that waits to latch go on")
+{
+	struct sigaction action = { .sa_handler = note_signal };
+	pthread_t getter;
+
+	boot_to_get();
+	sigaction(SIGUSR1, &action, NULL);
+	getter = spawn(get_in_thread, NULL);
+	get_must_tell();
+	take_lock();
+	block_bits(false);
+	wait_until(READ_ONCE(*bits) && is_in_state(getter_tid, 'D'));
+	TEST_ASSERT(!pthread_kill(getter, SIGUSR1), "pthread_kill() failed");
+	usleep(100000);
+	TEST_ASSERT(is_in_state(getter_tid, 'D') && !edge_is_latched(), "It does not wait");
+	give_lock_back();
+	join(getter);
+	TEST_ASSERT(!get_errno, "KVM_PENDING_IRQS got errno %i", get_errno);
+	TEST_ASSERT_EQ(nr_signals, 1);
+	TEST_ASSERT(edge_is_latched(), "It has not been latched");
+	must_come_once();
+}
+
+/* Others have the lock while it tells, and what it tells is how it was. */
+static void start_getting(pthread_t *getter)
+{
+	boot_to_get();
+	*getter = spawn(get_in_thread, NULL);
+	get_must_tell();
+}
+
+static void end_getting(pthread_t getter)
+{
+	block_bits(false);
+	join(getter);
+	TEST_ASSERT(!get_errno, "KVM_PENDING_IRQS got errno %i", get_errno);
+	TEST_ASSERT_EQ(*bits, 1);
+}
+
+FACT(get_dropped, "MASK-11 MASK-14 an edge that a set takes away amid a get is not latched")
+{
+	pthread_t getter;
+
+	start_getting(&getter);
+	set_bits(PIC_GSI, 1, 0, 1);
+	end_getting(getter);
+	TEST_ASSERT(!edge_is_latched(), "It has been latched");
+	TEST_ASSERT(!is_pending(PIC_GSI), "It is pending");
+	unmask(PIC_GSI);
+	TEST_ASSERT_EQ(take(PIC_IRQ), 0);
+}
+
+FACT(get_unmasked, "MASK-9 MASK-11 an edge that an unmask raises amid a get comes once")
+{
+	pthread_t getter;
+
+	start_getting(&getter);
+	must_come_once();
+	end_getting(getter);
+	TEST_ASSERT(!edge_is_latched(), "It has been latched");
+	TEST_ASSERT_EQ(take(PIC_IRQ), 0);
 }
 
 int main(int argc, char *argv[])
