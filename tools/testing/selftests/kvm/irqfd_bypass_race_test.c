@@ -6,6 +6,7 @@
  * The ids in the names of the facts are those of the rules in
  * Documentation/virt/kvm/eventfd.rst.
  */
+#include <sched.h>
 #include <sys/sysinfo.h>
 
 #include "irte_recorder.h"
@@ -253,6 +254,135 @@ FACT(race_add_assign, "T-3 a device and an irqfd that come at once find each oth
 		end_producer(id);
 		join(thread);
 		must_have_reset();
+	}
+	must_be_over();
+}
+
+/*
+ * A device that has dropped its eventfd, as vhost-vdpa does it, is forgotten by irq bypass
+ * once somebody else comes with that: here, while its owner takes it back.
+ */
+#define OTHER_IRQ	(IRQ + 1)
+
+static int other_doorbell, other_id;
+
+static void start_stale_race(u32 seed)
+{
+	start();
+	/* Later kernels do not let a device drop it. */
+	TEST_REQUIRE(__doorbell_token(-1, -1) && errno == ENOENT);
+	/* The calls of one file wait for each other, before they come to irq bypass. */
+	other_doorbell = open_last("/dev/" DOORBELL_DEVICE);
+	TEST_ASSERT(other_doorbell >= 0, "Cannot open the doorbell device, errno: %i", errno);
+	seed_race(seed);
+	/* To be half forgotten lasts, too. */
+	if (get_nprocs() > 1)
+		doorbell_delay("kvm_arch_irq_bypass_del_producer", RACE_USECS);
+}
+
+static void drop_eventfd(int id)
+{
+	TEST_ASSERT(!__doorbell_token(id, -1), "DOORBELL_TOKEN got errno %i", errno);
+}
+
+/* Again and again, until the first one has dropped its eventfd, or is gone. */
+static void *offer_other(void *arg)
+{
+	struct doorbell_producer producer = { .fd = *(int *)arg, .irq = OTHER_IRQ };
+
+	do {
+		other_id = ioctl(other_doorbell, DOORBELL_PRODUCER, &producer);
+	} while (other_id < 0 && errno == EBUSY);
+
+	TEST_ASSERT(other_id >= 0, "DOORBELL_PRODUCER got errno %i", errno);
+	return NULL;
+}
+
+static void end_other(void)
+{
+	struct doorbell_counts counts = { .id = other_id };
+
+	TEST_ASSERT(!ioctl(other_doorbell, DOORBELL_END, &counts), "DOORBELL_END got errno %i",
+		    errno);
+}
+
+/* Whoever does it: by the end of the first one it is done, as the counts there say. */
+FACT(race_stale_end, "T-9 T-10 a device that goes while irq bypass forgets it un-posts once")
+{
+	pthread_t thread;
+	int i, id, fd;
+
+	start_stale_race(9);
+	fd = new_irqfd(MSI_GSI);
+	for (i = 0; i < RACE_ROUNDS; i++) {
+		id = add_producer(fd, IRQ);
+		must_have_posted(VECTOR);
+		thread = spawn(offer_other, &fd);
+		jitter();
+		drop_eventfd(id);
+		if (i % 2)
+			jitter();
+		end_producer(id);
+		join(thread);
+
+		must_be_calls(2);
+		must_reset(&calls[0], IRQ, MSI_GSI);
+		must_post(&calls[1], OTHER_IRQ, MSI_GSI, VECTOR);
+		end_other();
+		must_be_calls(1);
+		must_reset(&calls[0], OTHER_IRQ, MSI_GSI);
+	}
+	must_be_over();
+}
+
+static bool assigner_is_up;
+
+static void *assign_now(void *arg)
+{
+	WRITE_ONCE(assigner_is_up, true);
+	return assign(arg);
+}
+
+/* To assign takes longer than to take back, so that who assigns has to be there before. */
+static pthread_t spawn_assigner(int *fd)
+{
+	pthread_t thread;
+
+	WRITE_ONCE(assigner_is_up, false);
+	thread = spawn(assign_now, fd);
+	while (!READ_ONCE(assigner_is_up))
+		sched_yield();
+	return thread;
+}
+
+/* One that comes before the eventfd is dropped has the device, until that is gone. */
+FACT(race_stale_assign, "T-10 an irqfd that comes while a stale device goes is not left posted")
+{
+	int fd = eventfd_new();
+	pthread_t thread;
+	int i, id, nr;
+
+	start_stale_race(10);
+	for (i = 0; i < RACE_ROUNDS; i++) {
+		id = add_producer(fd, IRQ);
+		if (i % 2)
+			drop_eventfd(id);
+		thread = spawn_assigner(&fd);
+		jitter();
+		if (!(i % 2))
+			drop_eventfd(id);
+		end_producer(id);
+		join(thread);
+
+		nr = i % 2 ? 0 : read_calls();
+		if (nr) {
+			TEST_ASSERT_EQ(nr, 2);
+			must_post(&calls[0], IRQ, MSI_GSI, VECTOR);
+			must_reset(&calls[1], IRQ, MSI_GSI);
+		}
+		must_be_calls(0);
+		irqfd_deassign(vm, MSI_GSI, fd);
+		must_be_calls(0);
 	}
 	must_be_over();
 }
