@@ -19,9 +19,7 @@
  *           under it; interrupts are off, as it is taken in irqfd_wakeup(); and it
  *           is a raw one, as arm64 takes it within an SPI's irq_lock, and riscv
  *           within a source's lock.
- *           No lock of ours is held while an interrupt is raised: the IOAPIC
- *           signals resamplefds under its own lock, and those may be irqfds of
- *           masked gsis.
+ *           No lock of ours is held while an interrupt is raised.
  *
  * Life:     The first KVM_MASK_IRQ of a VM brings its kvm_gsi_mask, which goes with
  *           the VM.  A VM that never masked pays for one look at a pointer.

@@ -7,9 +7,8 @@
  * Context:  kvm_arch_set_lines() runs in atomic context if it is told so, and then
  *           waits for nothing.
  *
- * Locks:    the PIC's before the IOAPIC's, and always both.  The IOAPIC signals
- *           resamplefds under its own lock, and these may be the triggers of irqfds
- *           that come here: hence the trylocks.
+ * Locks:    the PIC's before the IOAPIC's, and always both.  Who comes here in atomic
+ *           context may have interrupted who holds them: hence the trylocks.
  *
  * Races:    a pulse against another at kvm_pins_pulse().
  */
@@ -87,8 +86,8 @@ static int try_pulse_pins_pic_locked(struct kvm_kernel_irq_routing_entry *routes
 
 /*
  * In atomic context nothing is waited for, not even for a walk over all vCPUs: the
- * caller may hold one of the locks itself, as the IOAPIC signals resamplefds under
- * its own, or may have interrupted who does.  Nothing has changed if this fails.
+ * caller may have interrupted who holds one of the locks.  Nothing has changed if this
+ * fails.
  */
 static int try_pulse_pins(struct kvm_kernel_irq_routing_entry *routes, int nr,
 			  struct kvm *kvm, int irq_source_id, bool pulse)

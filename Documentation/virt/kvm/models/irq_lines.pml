@@ -4,8 +4,8 @@
  * kvm_arch_set_lines() and kvm_pins_pulse(), virt/kvm/irqfd_inject.c, irqfd_try_lines() and
  * irqfd_inject_sleeping(). IRQFD-20 and IRQFD-21: each pulse is an edge, as no other comes
  * between its halves; it goes down by the route that it went up by; after each signal there
- * is a pulse. Two irqfds on one GSI; the resamplefd of another one, which the IOAPIC signals
- * under its own lock, is the trigger of irqfd 1.
+ * is a pulse. Two irqfds on one GSI; an interrupt of the host's, which comes while a vCPU
+ * holds the IOAPIC's lock, signals irqfd 1.
  *
  * NO_LOCK: the work pulses without the chips' locks; finds "!(in_use)"
  * NO_IOAPIC: a pulse takes no more than the PIC's lock; finds "!(in_use)"
@@ -90,8 +90,8 @@ active proctype eventfd_signal() {
 	over++
 }
 
-/* Or the guest unmasks a pin: kvm_notify_irqfd_resampler(), under the IOAPIC's lock. */
-active proctype eventfd_signal_by_ioapic() {
+/* Or in hard irq, on a CPU that holds the IOAPIC's lock. */
+active proctype eventfd_signal_in_hardirq() {
 	bool got, done;
 	byte to;
 

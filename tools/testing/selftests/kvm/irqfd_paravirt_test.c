@@ -67,6 +67,38 @@ FACT(sint_eom, "IRQFD-38 of a SINT with auto-EOI the end of message signals resa
 	}
 }
 
+FACT(sint_rerouted, "IRQFD-38 not of a SINT that no route of the gsi leads to any more")
+{
+	int fd = eventfd_new(), resamplefd = eventfd_new();
+
+	TEST_REQUIRE(!edges_end_unseen());
+	TEST_REQUIRE(!kvm_is_older());
+	boot_with_sint(0);
+	irqfd_assign_resample(vm, MSI_GSI, fd, resamplefd);
+	eventfd_signal(fd);
+	set_route(MSI_ROUTE(MSI_GSI, OTHER_VECTOR));
+	take_irqs();
+	TEST_ASSERT_EQ(irqs_taken(VECTOR), 1);
+	TEST_ASSERT_EQ(eventfd_take(resamplefd), 0);
+}
+
+FACT(sint_late, "IRQFD-38 and that of one whose route was there before its vCPU had a SynIC")
+{
+	int fd = eventfd_new(), resamplefd = eventfd_new();
+
+	TEST_REQUIRE(kvm_has_cap(KVM_CAP_HYPERV_SYNIC2));
+	TEST_REQUIRE(!edges_end_unseen());
+	TEST_REQUIRE(!kvm_is_older());
+	boot();
+	set_route(sint_route());
+	irqfd_assign_resample(vm, MSI_GSI, fd, resamplefd);
+	enable_synic(0);
+	eventfd_signal(fd);
+	take_irqs();
+	TEST_ASSERT_EQ(irqs_taken(VECTOR), 1);
+	TEST_ASSERT_EQ(eventfd_take(resamplefd), 1);
+}
+
 FACT(evtchn, "IRQFD-22 an event channel is pending, and in the IRR, when write() returns")
 {
 	int fd = boot_with_port();

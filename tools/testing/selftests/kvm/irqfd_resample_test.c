@@ -8,6 +8,8 @@
  */
 #include "irq_guest.h"
 
+#define UNROUTED_GSI	100
+
 struct resampler {
 	int fd;
 	int resamplefd;
@@ -223,6 +225,23 @@ SMOKE_FACT(resample_late, "IRQFD-34 a resampler added to an edge pin in use hear
 	must_resample(r);
 }
 
+/* And only now has somebody to hear of the EOI of this pin. */
+FACT(resample_rerouted, "IRQFD-34 so does one whose gsi gets an edge pin in use by a new route")
+{
+	struct resampler r;
+
+	TEST_REQUIRE(!edges_end_unseen());
+	TEST_REQUIRE(!kvm_is_older());
+	boot();
+	set_route(MSI_ROUTE(MSI_GSI, OTHER_VECTOR));
+	program_pin(PIN_GSI, VECTOR, EDGE);
+	r = assign_resample(UNROUTED_GSI);
+	take_irqs();
+	set_route(PIN_ROUTE(UNROUTED_GSI, KVM_IRQCHIP_IOAPIC, PIN_GSI));
+	must_resample(r);
+	must_resample(r);
+}
+
 /* T-33: the device may have lowered its line while the guest had it masked. */
 FACT(resample_unmask, "IRQFD-36 unmasking a pending level pin signals resamplefd, injects nothing")
 {
@@ -238,6 +257,38 @@ FACT(resample_unmask, "IRQFD-36 unmasking a pending level pin signals resamplefd
 
 	/* The device that still wants an interrupt says so. */
 	must_resample(r);
+}
+
+FACT(unmask_shared, "IRQFD-36 what KVM_IRQ_LINE holds up meanwhile is injected by the unmask")
+{
+	struct resampler r = boot_with_resampler(LEVEL | MASKED);
+
+	TEST_REQUIRE(!kvm_is_older());
+	eventfd_signal(r.fd);
+	wait_until(pin_is_high(PIN_GSI));
+	set_line(PIN_GSI, 1);
+	program_pin(PIN_GSI, VECTOR, LEVEL);
+	TEST_ASSERT_EQ(eventfd_take(r.resamplefd), 1);
+	TEST_ASSERT(in_irr(vcpu, VECTOR), "The unmask did not inject");
+	write_guest_global(vm, guest_defer_eoi, true);
+	take_irqs();
+	set_line(PIN_GSI, 0);
+	run_in_guest(guest_eoi, VECTOR, 0, 0);
+	TEST_ASSERT_EQ(irqs_taken(VECTOR), 1);
+	TEST_ASSERT_EQ(eventfd_take(r.resamplefd), 1);
+}
+
+FACT(unmask_lowers, "IRQFD-36 the unmask lowers the line, as an EOI does")
+{
+	struct resampler r = boot_with_resampler(LEVEL | MASKED);
+
+	TEST_REQUIRE(!kvm_is_older());
+	eventfd_signal(r.fd);
+	wait_until(pin_is_high(PIN_GSI));
+	program_pin(PIN_GSI, VECTOR, LEVEL);
+	/* Of the two who hold it up each lowers it for itself. */
+	set_line(PIN_GSI, 0);
+	TEST_ASSERT(irr_is_empty(vcpu), "Nobody holds the line up, and it interrupts");
 }
 
 FACT(unmask, "IRQFD-36 without a resampler the same unmask injects")
@@ -328,7 +379,7 @@ SMOKE_FACT(resample_self, "IRQFD-11 if resamplefd is the trigger every EOI inter
 }
 
 #ifdef __x86_64__
-/* T-46: at the unmask KVM may signal resamplefd with the IOAPIC locked. */
+/* T-46: at the unmask an older kernel signals resamplefd with the IOAPIC locked. */
 FACT(resample_chain, "IRQFD-11 resamplefd can trigger another pin, at EOI and at unmask")
 {
 	struct resampler r = boot_with_resampler(LEVEL | MASKED);

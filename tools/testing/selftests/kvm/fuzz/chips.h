@@ -371,8 +371,8 @@ static inline void inject(struct object *object)
 	struct fuzz_vm *was = v;
 
 	v = &vms[object->vm];
-	/* IRQFD-21: who is told of an EOI may find the chips in use. */
-	if (is_late || in_eoi)
+	/* IRQFD-21: who is told of an EOI may find the chips in use, a PIC nobody to tell. */
+	if (is_late || in_eoi || (!v->listens && route_of(object->gsi)->pic >= 0))
 		wait_for_works(3000);
 	if (object->resample)
 		set_gsi(object->gsi, RESAMPLE, true);
@@ -557,7 +557,10 @@ static inline void write_pin(int nr, u8 vector, bool level, bool masked)
 		return;
 	}
 	pin->irr = false;
-	signal_resamplefds(gsi);
+	if (kvm_is_older())
+		signal_resamplefds(gsi);
+	else
+		acknowledge(nr, -1);
 }
 
 /* ICW1: an edge that is latched goes, and counts as acknowledged if a vCPU listens. */

@@ -381,6 +381,8 @@ static inline bool all_differs(void)
 static inline void compare(void)
 {
 	u64 start = now_in_usecs();
+	typeof(diff) was;
+	bool is_so_later;
 
 	while (all_differs()) {
 		if ((is_late || late_op) && now_in_usecs() - start < LATEST) {
@@ -390,8 +392,12 @@ static inline void compare(void)
 		v = diff.v;
 		say_use();
 		say("TEST_ASSERT_EQ(%s, 0x%lx);", diff.what, diff.want);
-		wrong("VM %d: %s: wanted 0x%lx, got 0x%lx", vm_nr(), diff.what, diff.want,
-		      diff.got);
+		was = diff;
+		usleep(30000);
+		is_so_later = !all_differs();
+		v = was.v;
+		wrong("VM %d: %s: wanted 0x%lx, got 0x%lx%s", vm_nr(), was.what, was.want,
+		      was.got, is_so_later ? ", but later what was wanted" : "");
 	}
 }
 

@@ -371,7 +371,7 @@ static inline void write_pin(bool masked)
 		return;
 	if (setup->resamples) {
 		s->pin = 0;
-		s->resampled++;
+		acknowledge();
 	} else {
 		service_pin();
 	}

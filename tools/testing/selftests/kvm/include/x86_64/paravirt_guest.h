@@ -20,20 +20,28 @@ static inline void set_sint(u64 flags)
 	vcpu_set_msr(vcpu, HV_X64_MSR_SINT0 + SINT, VECTOR | flags);
 }
 
-static inline void boot_with_sint(u64 flags)
+static inline struct kvm_irq_routing_entry sint_route(void)
 {
-	struct kvm_irq_routing_entry entry = {
+	return (struct kvm_irq_routing_entry) {
 		.gsi = MSI_GSI,
 		.type = KVM_IRQ_ROUTING_HV_SINT,
 		.u.hv_sint = { .vcpu = 0, .sint = SINT },
 	};
+}
 
-	TEST_REQUIRE(kvm_has_cap(KVM_CAP_HYPERV_SYNIC2));
-	boot();
+static inline void enable_synic(u64 flags)
+{
 	vcpu_enable_cap(vcpu, KVM_CAP_HYPERV_SYNIC2, 0);
 	vcpu_set_msr(vcpu, HV_X64_MSR_SCONTROL, 1);
 	set_sint(flags);
-	set_route(entry);
+}
+
+static inline void boot_with_sint(u64 flags)
+{
+	TEST_REQUIRE(kvm_has_cap(KVM_CAP_HYPERV_SYNIC2));
+	boot();
+	enable_synic(flags);
+	set_route(sint_route());
 }
 
 /*
