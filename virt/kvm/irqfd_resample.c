@@ -118,9 +118,12 @@ static struct kvm_irqfd_resampler *resampler_of_pin(struct kvm *kvm,
 bool kvm_irq_has_resampler(struct kvm *kvm, unsigned int irqchip,
 			   unsigned int pin)
 {
-	guard(srcu)(&kvm->irq_srcu);
+	bool has;
 
-	return resampler_of_pin(kvm, irqchip, pin);
+	scoped_guard(srcu, &kvm->irq_srcu)
+		has = resampler_of_pin(kvm, irqchip, pin);
+
+	return has;
 }
 
 /*
@@ -132,11 +135,11 @@ void kvm_notify_irqfd_resampler(struct kvm *kvm, unsigned int irqchip,
 {
 	struct kvm_irqfd_resampler *resampler;
 
-	guard(srcu)(&kvm->irq_srcu);
-
-	resampler = resampler_of_pin(kvm, irqchip, pin);
-	if (resampler)
-		resampler_ack(&resampler->notifier);
+	scoped_guard(srcu, &kvm->irq_srcu) {
+		resampler = resampler_of_pin(kvm, irqchip, pin);
+		if (resampler)
+			resampler_ack(&resampler->notifier);
+	}
 }
 
 static struct kvm_irqfd_resampler *resampler_create(struct kvm *kvm, u32 gsi)
