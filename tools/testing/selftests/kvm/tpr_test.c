@@ -8,10 +8,17 @@
 #include "kvm_util.h"
 #include "processor.h"
 #include "apic.h"
+#include "kvm_compat.h"
+#include "svm_util.h"
 
 /* For userspace to restore a TPR. */
 #define RESTORE		0x100
 #define RESTORED	0x35
+
+/* For userspace to send an interrupt that the TPR holds off. */
+#define SIGNAL		0x101
+#define VECTOR		0x41
+#define ABOVE_VECTOR	0x50
 
 static u64 read_cr8(void)
 {
@@ -78,6 +85,78 @@ static void guest_restored(void)
 	GUEST_DONE();
 }
 
+/*
+ * L1 lowers its TPR below an interrupt that has come while L2 ran.  With V_INTR_MASKING
+ * L2 has a CR8 of its own, and a MOV to that is not intercepted.  L1's is to be as soon
+ * as L1 runs again, or the interrupt comes at some later exit.
+ */
+static u8 l2_stack[PAGE_SIZE] __aligned(16);
+
+/* As if called: half a unit of alignment is for the return address. */
+#define L2_STACK_TOP	(&l2_stack[sizeof(l2_stack) - 8])
+#define VMMCALL_LEN	3
+
+/* A tick of the host's right behind the MOV would hide that there was no intercept. */
+#define NR_TRIES	20
+
+static int irqs_taken;
+static u64 rip_at_irq;
+
+static void guest_note_irq(struct ex_regs *regs)
+{
+	irqs_taken++;
+	rip_at_irq = regs->rip;
+	xapic_write_reg(APIC_EOI, 0);
+}
+
+static void must_come_behind_mov(int nr)
+{
+	u32 unused;
+	u64 behind;
+
+	/* An exit that finds the TPR as it was; behind it there is none but by the MOV. */
+	cpuid(0, &unused, &unused, &unused, &unused);
+	asm volatile("lea 1f(%%rip), %0\n\t"
+		     "sti\n\t"
+		     "nop\n\t"
+		     "mov %1, %%cr8\n\t"
+		     "1: nop\n\t"
+		     "nop\n\t"
+		     "nop\n\t"
+		     "cli"
+		     : "=&r"(behind) : "r"(0ull) : "memory");
+	GUEST_ASSERT_EQ(READ_ONCE(irqs_taken), nr);
+	GUEST_ASSERT_EQ(READ_ONCE(rip_at_irq), behind);
+}
+
+static void l2_vmmcall(void)
+{
+	for (;;) {
+		GUEST_SYNC(SIGNAL);
+		vmmcall();
+	}
+}
+
+static void guest_leave_l2(struct svm_test_data *svm)
+{
+	int i;
+
+	xapic_enable();
+	generic_svm_setup(svm, l2_vmmcall);
+	svm->vmcb->save.rsp = (u64)L2_STACK_TOP;
+	svm->vmcb->control.int_ctl |= V_INTR_MASKING_MASK;
+	svm->vmcb->control.intercept |= BIT_ULL(INTERCEPT_INTR);
+	for (i = 1; i <= NR_TRIES; i++) {
+		write_cr8(ABOVE_VECTOR >> 4);
+		run_guest(svm->vmcb, svm->vmcb_gpa);
+		GUEST_ASSERT_EQ(svm->vmcb->control.exit_code, SVM_EXIT_VMMCALL);
+		svm->vmcb->save.rip += VMMCALL_LEN;
+		stgi();
+		must_come_behind_mov(i);
+	}
+	GUEST_DONE();
+}
+
 static u32 get_tpr(struct kvm_vcpu *vcpu)
 {
 	struct kvm_lapic_state lapic;
@@ -95,6 +174,17 @@ static void set_tpr(struct kvm_vcpu *vcpu, u32 tpr)
 	vcpu_ioctl(vcpu, KVM_SET_LAPIC, &lapic);
 }
 
+static void signal_vector(struct kvm_vcpu *vcpu)
+{
+	struct kvm_msi msi = {
+		.address_lo = APIC_DEFAULT_GPA,
+		.data = VECTOR,
+	};
+
+	TEST_ASSERT_EQ(get_tpr(vcpu), ABOVE_VECTOR);
+	TEST_ASSERT_EQ(__vm_ioctl(vcpu->vm, KVM_SIGNAL_MSI, &msi), 1);
+}
+
 static void run(struct kvm_vcpu *vcpu)
 {
 	struct ucall uc;
@@ -106,6 +196,8 @@ static void run(struct kvm_vcpu *vcpu)
 		case UCALL_SYNC:
 			if (uc.args[1] == RESTORE)
 				set_tpr(vcpu, RESTORED);
+			else if (uc.args[1] == SIGNAL)
+				signal_vector(vcpu);
 			else
 				TEST_ASSERT_EQ(get_tpr(vcpu), uc.args[1]);
 			break;
@@ -134,6 +226,19 @@ KVM_ONE_VCPU_TEST(tpr, of_an_apic_disabled_by_software, guest_disabled)
 
 KVM_ONE_VCPU_TEST(tpr, restored, guest_restored)
 {
+	run(vcpu);
+}
+
+/* AVIC needs no intercept. */
+KVM_ONE_VCPU_TEST(tpr, lowered_after_exit_of_l2, guest_leave_l2)
+{
+	gva_t svm;
+
+	TEST_REQUIRE(host_cpu_is_amd && kvm_cpu_has(X86_FEATURE_SVM));
+	TEST_REQUIRE(!get_kvm_amd_param_bool("avic"));
+	vcpu_alloc_svm(vcpu->vm, &svm);
+	vcpu_args_set(vcpu, 1, svm);
+	vm_install_exception_handler(vcpu->vm, VECTOR, guest_note_irq);
 	run(vcpu);
 }
 
