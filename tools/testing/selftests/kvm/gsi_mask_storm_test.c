@@ -8,6 +8,7 @@
 #include <sys/sysinfo.h>
 
 #include "gsi_mask.h"
+#include "kvm_doorbell.h"
 
 #ifdef __x86_64__
 /* To all APICs, which no signal injects in place. */
@@ -73,6 +74,35 @@ FACT(deferred, "MASK-7 an interrupt on its way to a work item comes, or is pendi
 	}
 	printf("of %d interrupts %d came before the mask\n", i, came);
 	TEST_ASSERT(came && kept, "There was no race");
+}
+
+FACT(deassigned, "MASK-14 after a mask and a deassign nothing becomes pending any more, nor comes")
+{
+	int fd = eventfd_new(), i, came = 0;
+	bool in;
+
+	boot();
+	route_deferred();
+	for (i = 0; i < 100; i++) {
+		irqfd_assign(vm, MSI_GSI, fd);
+		defer_next();
+		if (i % 2) {
+			signal_does(fd, mask_now, MSI_GSI);
+		} else {
+			eventfd_signal(fd);
+			usleep(i % 50);
+			mask(MSI_GSI);
+		}
+		irqfd_deassign(vm, MSI_GSI, fd);
+		in = in_irr(vcpu, VECTOR);
+		TEST_ASSERT(is_pending(MSI_GSI) == !in, "In round %d it is %s", i,
+			    in ? "both" : "neither");
+		came += in;
+		unmask(MSI_GSI);
+		TEST_ASSERT_EQ(take(VECTOR), 1);
+	}
+	printf("of %d interrupts %d came before the mask\n", i, came);
+	TEST_ASSERT(came && came < i, "There was no race");
 }
 #endif
 
@@ -354,6 +384,57 @@ FACT(first_mask, "MASK-7 MASK-8 a line amid the first mask of a VM is held down,
 #endif
 
 #ifdef __aarch64__
+/* Until the vGIC is there, and then by what it routes by default. */
+static void *mask_early(void *arg)
+{
+	int *refused = arg;
+
+	while (____mask(PIN_GSI, 1, 0, 0)) {
+		TEST_ASSERT_EQ(errno, EAGAIN);
+		WRITE_ONCE(*refused, *refused + 1);
+	}
+	set_line(PIN_GSI, 1);
+	TEST_ASSERT(is_pending(PIN_GSI), "The edge is not kept");
+	return NULL;
+}
+
+/* Of an SPI that nobody has programmed yet, which is edge triggered and disabled. */
+static bool is_latched(int pin)
+{
+	int intid = MIN_SPI + pin;
+
+	return gicd_word(vm, GICD_ISPENDR, intid / 32) & BIT(intid % 32);
+}
+
+FACT(init, "MASK-3 a mask amid the init of the vgic is EAGAIN, or holds what comes next")
+{
+	int i, refused, gic, rounds = get_nprocs() > 1 ? 100 : 20;
+	u32 nr_intids = NR_INTIDS;
+	pthread_t thread;
+
+	/* Between two steps of the init, for what another CPU does. */
+	if (get_nprocs() > 1 && kvm_has_doorbell_device())
+		doorbell_delay("kvm_vgic_setup_default_irq_routing", 2000);
+	for (i = 0; i < rounds; i++) {
+		vm = vm_create_barebones();
+		vcpu = __vm_vcpu_add(vm, 0);
+		gic = kvm_create_device(vm, KVM_DEV_TYPE_ARM_VGIC_V3);
+		kvm_device_attr_set(gic, KVM_DEV_ARM_VGIC_GRP_NR_IRQS, 0, &nr_intids);
+		refused = 0;
+		thread = spawn(mask_early, &refused);
+		wait_until(READ_ONCE(refused));
+		kvm_device_attr_set(gic, KVM_DEV_ARM_VGIC_GRP_CTRL,
+				    KVM_DEV_ARM_VGIC_CTRL_INIT, NULL);
+		join(thread);
+		keep_irqchip(gic, false);
+		TEST_ASSERT(!is_latched(PIN_GSI), "In round %d it is not masked", i);
+		unmask(PIN_GSI);
+		TEST_ASSERT(is_latched(PIN_GSI), "In round %d the edge is lost", i);
+		close_chips(vm);
+		kvm_vm_free(vm);
+	}
+}
+
 static void *keep_rerouting(void *arg)
 {
 	struct kvm_irq_routing_entry to_pin = PIN_ROUTE(PIN_GSI, PIN_CHIP, PIN_GSI);
