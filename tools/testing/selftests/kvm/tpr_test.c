@@ -20,6 +20,9 @@
 #define VECTOR		0x41
 #define ABOVE_VECTOR	0x50
 
+/* For userspace to end L2. */
+#define LEAVE_L2	0x102
+
 static u64 read_cr8(void)
 {
 	u64 cr8;
@@ -88,7 +91,7 @@ static void guest_restored(void)
 /*
  * L1 lowers its TPR below an interrupt that has come while L2 ran.  With V_INTR_MASKING
  * L2 has a CR8 of its own, and a MOV to that is not intercepted.  L1's is to be as soon
- * as L1 runs again, or the interrupt comes at some later exit.
+ * as L1 runs again, however L2 was left, or the interrupt comes at some later exit.
  */
 static u8 l2_stack[PAGE_SIZE] __aligned(16);
 
@@ -99,6 +102,7 @@ static u8 l2_stack[PAGE_SIZE] __aligned(16);
 /* A tick of the host's right behind the MOV would hide that there was no intercept. */
 #define NR_TRIES	20
 
+static struct svm_test_data *l1_svm;
 static int irqs_taken;
 static u64 rip_at_irq;
 
@@ -107,6 +111,26 @@ static void guest_note_irq(struct ex_regs *regs)
 	irqs_taken++;
 	rip_at_irq = regs->rip;
 	xapic_write_reg(APIC_EOI, 0);
+}
+
+static void set_up_l2(struct svm_test_data *svm, void *rip, u64 npt)
+{
+	xapic_enable();
+	generic_svm_setup(svm, rip);
+	svm->vmcb->save.rsp = (u64)L2_STACK_TOP;
+	svm->vmcb->control.int_ctl |= V_INTR_MASKING_MASK;
+	svm->vmcb->control.intercept |= BIT_ULL(INTERCEPT_INTR);
+	if (npt) {
+		svm->vmcb->control.misc_ctl = SVM_MISC_ENABLE_NP;
+		svm->vmcb->control.nested_cr3 = npt;
+	}
+	l1_svm = svm;
+}
+
+static void enter_l2(void)
+{
+	write_cr8(ABOVE_VECTOR >> 4);
+	run_guest(l1_svm->vmcb, l1_svm->vmcb_gpa);
 }
 
 static void must_come_behind_mov(int nr)
@@ -137,24 +161,40 @@ static void l2_vmmcall(void)
 	}
 }
 
-static void guest_leave_l2(struct svm_test_data *svm)
+static void guest_leave_l2(struct svm_test_data *svm, u64 npt)
 {
 	int i;
 
-	xapic_enable();
-	generic_svm_setup(svm, l2_vmmcall);
-	svm->vmcb->save.rsp = (u64)L2_STACK_TOP;
-	svm->vmcb->control.int_ctl |= V_INTR_MASKING_MASK;
-	svm->vmcb->control.intercept |= BIT_ULL(INTERCEPT_INTR);
+	set_up_l2(svm, l2_vmmcall, npt);
 	for (i = 1; i <= NR_TRIES; i++) {
-		write_cr8(ABOVE_VECTOR >> 4);
-		run_guest(svm->vmcb, svm->vmcb_gpa);
+		enter_l2();
 		GUEST_ASSERT_EQ(svm->vmcb->control.exit_code, SVM_EXIT_VMMCALL);
 		svm->vmcb->save.rip += VMMCALL_LEN;
 		stgi();
 		must_come_behind_mov(i);
 	}
 	GUEST_DONE();
+}
+
+/* Userspace makes L1 of it as it is, without an exit, and the next L2 starts from the top. */
+static void l2_becomes_l1(void)
+{
+	GUEST_SYNC(SIGNAL);
+	GUEST_ASSERT_EQ(read_cr8(), 0);
+	GUEST_SYNC(LEAVE_L2);
+	GUEST_ASSERT_EQ(read_cr8(), ABOVE_VECTOR >> 4);
+	must_come_behind_mov(irqs_taken + 1);
+	if (irqs_taken == NR_TRIES)
+		GUEST_DONE();
+	enter_l2();
+	GUEST_FAIL("L2 has exited");
+}
+
+static void guest_made_leave_l2(struct svm_test_data *svm, u64 npt)
+{
+	set_up_l2(svm, l2_becomes_l1, npt);
+	enter_l2();
+	GUEST_FAIL("L2 has exited");
 }
 
 static u32 get_tpr(struct kvm_vcpu *vcpu)
@@ -185,6 +225,17 @@ static void signal_vector(struct kvm_vcpu *vcpu)
 	TEST_ASSERT_EQ(__vm_ioctl(vcpu->vm, KVM_SIGNAL_MSI, &msi), 1);
 }
 
+static void set_l1_state(struct kvm_vcpu *vcpu)
+{
+	struct kvm_nested_state state = {
+		.flags = KVM_STATE_NESTED_GIF_SET,
+		.format = KVM_STATE_NESTED_FORMAT_SVM,
+		.size = sizeof(state),
+	};
+
+	vcpu_nested_state_set(vcpu, &state);
+}
+
 static void run(struct kvm_vcpu *vcpu)
 {
 	struct ucall uc;
@@ -198,6 +249,8 @@ static void run(struct kvm_vcpu *vcpu)
 				set_tpr(vcpu, RESTORED);
 			else if (uc.args[1] == SIGNAL)
 				signal_vector(vcpu);
+			else if (uc.args[1] == LEAVE_L2)
+				set_l1_state(vcpu);
 			else
 				TEST_ASSERT_EQ(get_tpr(vcpu), uc.args[1]);
 			break;
@@ -230,16 +283,49 @@ KVM_ONE_VCPU_TEST(tpr, restored, guest_restored)
 }
 
 /* AVIC needs no intercept. */
-KVM_ONE_VCPU_TEST(tpr, lowered_after_exit_of_l2, guest_leave_l2)
+static void run_with_l2(struct kvm_vcpu *vcpu, u64 npt)
 {
 	gva_t svm;
 
 	TEST_REQUIRE(host_cpu_is_amd && kvm_cpu_has(X86_FEATURE_SVM));
 	TEST_REQUIRE(!get_kvm_amd_param_bool("avic"));
 	vcpu_alloc_svm(vcpu->vm, &svm);
-	vcpu_args_set(vcpu, 1, svm);
+	vcpu_args_set(vcpu, 2, svm, npt);
 	vm_install_exception_handler(vcpu->vm, VECTOR, guest_note_irq);
 	run(vcpu);
+}
+
+KVM_ONE_VCPU_TEST(tpr, lowered_after_exit_of_l2, guest_leave_l2)
+{
+	run_with_l2(vcpu, 0);
+}
+
+/* Present, and all rights. */
+#define NPT_RIGHTS	(BIT_ULL(0) | BIT_ULL(1) | BIT_ULL(2))
+#define NPT_LARGE	BIT_ULL(7)
+
+/* The first GiB as it is, with as many levels as L1's own tables. */
+static u64 create_npt(struct kvm_vm *vm)
+{
+	u64 root = vm_alloc_page_table(vm), gpa, i;
+	u64 *table = addr_gpa2hva(vm, root);
+	int level;
+
+	for (level = vm_page_table_levels(vm); level > PG_LEVEL_2M; level--) {
+		gpa = vm_alloc_page_table(vm);
+		table[0] = gpa | NPT_RIGHTS;
+		table = addr_gpa2hva(vm, gpa);
+	}
+	for (i = 0; i < 512; i++)
+		table[i] = i * PG_SIZE_2M | NPT_RIGHTS | NPT_LARGE;
+	return root;
+}
+
+/* With NPT, as else KVM is left with L2's page tables until userspace sets CR3, say. */
+KVM_ONE_VCPU_TEST(tpr, lowered_after_set_nested_state, guest_made_leave_l2)
+{
+	TEST_REQUIRE(kvm_has_cap(KVM_CAP_NESTED_STATE) && kvm_cpu_has(X86_FEATURE_NPT));
+	run_with_l2(vcpu, create_npt(vcpu->vm));
 }
 
 int main(int argc, char *argv[])
