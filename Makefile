@@ -15,7 +15,7 @@ export WITHIN GIC DIST KDIR KEEP UNDO ROUNDS BUILT LIVE_TESTS LIVE_ROWS
 
 .NOTPARALLEL:
 .SILENT:
-.PHONY: help setup tree kernel modules live dkms tests guest run check clients fuzz series refresh lint bench bisect mutate models coverage kcsan compile-all clean
+.PHONY: help setup tree kernel modules live dkms tests guest run check clients churn fuzz series refresh lint bench bisect mutate models coverage kcsan compile-all clean
 
 help:
 	sed -n 's/^#: \{0,1\}//p' Makefile
@@ -23,6 +23,7 @@ help:
 #: make check     lint, then the tests in guests: on ours, on stock, stock's own on ours;
 #:                with BASE=... on that base, without on 6.12 and, in short, on 7.3 and arm64
 #: make clients   Debian's QEMU with all its transports and devices, as a test
+#: make churn     VMs that come and go, for ROUNDS=200 rounds on two CPUs, on ours and on stock
 #: make guest     run CMD='...' in a test guest and exit with its status
 #: make run       show irqfds and ioeventfds at work under Debian's QEMU
 #: make tree      unpack the kernel source, apply the series in build/BASE/linux
@@ -110,6 +111,9 @@ check: setup
 
 clients: setup
 	dev/check.sh clients
+
+churn: setup
+	dev/check.sh churn
 
 fuzz: setup
 	dev/guest.sh --check

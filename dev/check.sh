@@ -1,6 +1,7 @@
 #!/bin/sh
 # Lint, then all tests, in guests: ours on three machines, stock on two; with DEBUG=1
 # on the debug kernel. check.sh clients: Debian's QEMU as the client of either kernel.
+# check.sh churn: VMs that come and go ROUNDS=200 times, on two CPUs, in one guest of each kernel.
 # check.sh noioapic: KVM's modules without PIC, PIT and IOAPIC, with BASE=7.3.
 # With ON=arm64 or ON=riscv64: ours and stock there, with one CPU, and ours with two and four.
 # With DIST=FLAVOUR: all of ours on Debian's own kernel of that flavour.
@@ -251,6 +252,27 @@ if [ "${1-}" = noioapic ]; then
 	finish
 fi
 
+# shellcheck disable=SC2046
+smoke=$(names $(our_tests | while read -r t; do
+	! grep -qE '^(BUS_)?SMOKE_FACT' "$top/tools/testing/selftests/kvm/$t.c" || echo "$t"
+done))
+
+if [ "${1-}" = churn ]; then
+	[ "$arch" = x86 ] && [ -z "${DEBUG-}${DIST-}" ] || die "churn is for x86, without DEBUG=1 and DIST="
+	rounds=${ROUNDS:-200}
+	case $rounds in *[!0-9]*|0) die "ROUNDS=$ROUNDS must be a number of rounds" ;; esac
+	limit=$((600 + 60 * rounds))
+	export CPUS=2
+	must "$top/dev/kernel.sh" ours
+	must "$top/dev/kernel.sh" stock
+	must "$top/dev/tests.sh" ""
+	# shellcheck disable=SC2086
+	expect=$(set -- $smoke; echo $(($# + 2)))
+	judge svm ours churn "$expect" "ROUNDS=$rounds /tmp/tests/run_tests 300 -- -- $smoke"
+	judge svm stock churn "$expect" "ROUNDS=$rounds OPTIONS=-o /tmp/tests/run_tests 300 -- -- $smoke"
+	finish
+fi
+
 [ "${1-}" != short ] || export NO_STOCK=1
 if [ -z "${DEBUG-}${DIST-}" ] && [ "$arch" = x86 ]; then
 	say "lint"
@@ -277,10 +299,6 @@ races=$(names $(our_tests | grep _race_test | grep -v _bypass_))
 walks='-e gsi_mask_model_test -e gsi_mask_pit_test'
 # shellcheck disable=SC2046,SC2086
 fast=$(names $(our_tests | grep -v $walks -e eventfd_fuzz_test))
-# shellcheck disable=SC2046
-smoke=$(names $(our_tests | while read -r t; do
-	! grep -qE '^(BUS_)?SMOKE_FACT' "$top/tools/testing/selftests/kvm/$t.c" || echo "$t"
-done))
 if [ "$arch" != x86 ]; then
 	machine "$arch" ours 300 "$ours" "$theirs" "$smoke"
 	[ "$arch" != arm64 ] || posted irqfd_vlpi_test

@@ -126,7 +126,8 @@ fetch_headers() {
 		get_package "$p=$(cat "$(dist)/version")" || die "apt has no $p of $(cat "$(dist)/version"), which $h needs; see $logs/modules-fetch.log"
 	done
 	kdir=$(dist)/root/usr/src/$h
-	echo "include $(echo "$(dist)"/root/usr/src/linux-headers-*-common*)/Makefile" > "$kdir/Makefile.new" &&
+	# It names the common headers, and newer ones name themselves, by the place in the system.
+	sed "s,\([ =]\)/usr/src/,\1$(dist)/root/usr/src/," "$kdir/Makefile" > "$kdir/Makefile.new" &&
 		mv "$kdir/Makefile.new" "$kdir/Makefile" || die "cannot write to $kdir"
 	package=$(cat "$(dist)/version")
 }
