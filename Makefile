@@ -23,7 +23,7 @@ help:
 #: make check     lint, then the tests in guests: on ours, on stock, stock's own on ours;
 #:                with BASE=... on that base, without on 6.12 and, in short, on 7.3 and arm64
 #: make clients   Debian's QEMU with all its transports and devices, as a test
-#: make churn     VMs that come and go, for ROUNDS=200 rounds on two CPUs, on ours and on stock
+#: make churn     VMs that come and go, for ROUNDS=200 rounds on CPUS=2, on ours and on stock
 #: make guest     run CMD='...' in a test guest and exit with its status
 #: make run       show irqfds and ioeventfds at work under Debian's QEMU
 #: make tree      unpack the kernel source, apply the series in build/BASE/linux
@@ -55,7 +55,7 @@ help:
 #: ON=svm-nrips   an AMD machine that reports the next RIP, by Bochs, likewise
 #: ON=arm64       an arm64 machine with a GICv3, by QEMU; for bench, check, guest, kernel, mutate, tests
 #: GIC=4          there, a GICv4, which posts LPIs
-#: ON=riscv64     a riscv64 machine with an AIA, by QEMU, likewise, on 6.12
+#: ON=riscv64     a riscv64 machine with an AIA, by QEMU, likewise
 #: KERNEL=ours    the kernel with the series; KERNEL=stock: without
 #: DIST=amd64     Debian's own kernel with our modules, on svm; or cloud-amd64, rt-amd64
 #: DEBUG=1        KASAN, lockdep, kmemleak and more, on svm; for check, fuzz, guest and kernel

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Lint, then all tests, in guests: ours on three machines, stock on two; with DEBUG=1
 # on the debug kernel. check.sh clients: Debian's QEMU as the client of either kernel.
-# check.sh churn: VMs that come and go ROUNDS=200 times, on two CPUs, in one guest of each kernel.
+# check.sh churn: VMs that come and go ROUNDS=200 times, on CPUS=2, in one guest of each kernel.
 # check.sh noioapic: KVM's modules without PIC, PIT and IOAPIC, with BASE=7.3.
 # With ON=arm64 or ON=riscv64: ours and stock there, with one CPU, and ours with two and four.
 # With DIST=FLAVOUR: all of ours on Debian's own kernel of that flavour.
@@ -13,6 +13,7 @@
 # each if it is to be expected that it ends within WITHIN=70 minutes, by what the first took.
 # At the end all failures are told once more; the last line is the sum.
 . "$(dirname "$0")/lib.sh"
+cpus=${CPUS:-2}	# of churn
 unset CPUS
 brief=${DEBUG-}
 [ "${1-}" != most ] || brief=1
@@ -225,6 +226,9 @@ clients() {
 live_brief='refuses w|measures|turns|disk|TERM|terminal|kvm.ko does|defaults|failed to go|KEEP'
 dist() { # OURS STOCK SMOKE
 	machine svm "dist-$DIST" 300 "$1" "$2" "$3"
+	case $DIST in
+	cloud-*) warn "live has not been tried in that kernel, which has no 9p"; echo 0 0 1 > "$logs/check-live.sum"; return ;;
+	esac
 	release=$(cat "$img/release-dist-$DIST")
 	judge svm "dist-$DIST" live 1 "
 		mkdir /tmp/host && mount --bind / /tmp/host || exit
@@ -262,12 +266,12 @@ if [ "${1-}" = churn ]; then
 	rounds=${ROUNDS:-200}
 	case $rounds in *[!0-9]*|0) die "ROUNDS=$ROUNDS must be a number of rounds" ;; esac
 	limit=$((600 + 60 * rounds))
-	export CPUS=2
 	must "$top/dev/kernel.sh" ours
 	must "$top/dev/kernel.sh" stock
 	must "$top/dev/tests.sh" ""
 	# shellcheck disable=SC2086
 	expect=$(set -- $smoke; echo $(($# + 2)))
+	export CPUS="$cpus"
 	judge svm ours churn "$expect" "ROUNDS=$rounds /tmp/tests/run_tests 300 -- -- $smoke"
 	judge svm stock churn "$expect" "ROUNDS=$rounds OPTIONS=-o /tmp/tests/run_tests 300 -- -- $smoke"
 	finish

@@ -11,7 +11,7 @@ targets() {
 	cat <<-END
 		arm64|arm64|aarch64-linux-gnu-|gcc-aarch64-linux-gnu|defconfig|arch/arm64/kvm|KVM=y
 		riscv64|riscv|riscv64-linux-gnu-|gcc-riscv64-linux-gnu|defconfig|arch/riscv/kvm|KVM=m
-		powerpc|powerpc|powerpc64le-linux-gnu-|gcc-powerpc64le-linux-gnu|ppc64le_defconfig|arch/powerpc/kvm|NO_HZ_FULL=n NO_HZ_IDLE=y KVM_BOOK3S_64=m KVM_BOOK3S_64_HV=m KVM_BOOK3S_64_PR=m
+		powerpc|powerpc|powerpc64le-linux-gnu-|gcc-powerpc64le-linux-gnu|ppc64le_defconfig|arch/powerpc/kvm|NO_HZ_FULL=n NO_HZ_IDLE=y VIRT_CPU_ACCOUNTING_GEN=n KVM_BOOK3S_64=m KVM_BOOK3S_64_HV=m KVM_BOOK3S_64_PR=m
 		s390|s390|s390x-linux-gnu-|gcc-s390x-linux-gnu|defconfig|arch/s390/kvm|KVM=m
 		mips|mips|mips64el-linux-gnuabi64-|gcc-mips64el-linux-gnuabi64|loongson3_defconfig|arch/mips/kvm|KVM=m
 		loongarch|loongarch|loongarch64-linux-gnu-|gcc-loongarch64-linux-gnu|loongson3_defconfig|arch/loongarch/kvm|KVM=m
@@ -86,8 +86,8 @@ warnings() { # ours|stock
 		grep -E 'error' "$log" | head -n 5 >&2
 		die "KVM of $1 does not compile for $target, see $log"
 	}
-	[ -n "$(find "$dir/objects/$kvm_dir" "$dir/objects/virt" -name 'ioeventfd.o' | head -n 1)" ] ||
-		die "KVM of $1 has no ioeventfd.o for $target"
+	[ -n "$(find "$dir/objects/$kvm_dir" "$dir/objects/virt" -name eventfd.o | head -n 1)" ] ||
+		die "KVM of $1 has no eventfd.o for $target"
 	{
 		sed "s,^$dir/$1/,,; s,^arch/[a-z0-9]*/kvm/\.\./\.\./\.\./,," "$log" |
 			grep -E ':[0-9]+:([0-9]+:)? (warning|error)' | grep -F -f "$dir/touched" | sed 's/:[0-9]*:[0-9]*:/:/'

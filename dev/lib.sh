@@ -61,7 +61,6 @@ arm64)
 	[ "$base" = 6.12 ] && selftests_arch=aarch64 || selftests_arch=arm64
 	;;
 riscv64)
-	[ "$base" = 6.12 ] || die "ON=riscv64 is for Linux 6.12"
 	arch=riscv64 cross=riscv64-linux-gnu- debian_arch=riscv64
 	karch=riscv image=arch/riscv/boot/Image
 	kvm_modules=arch/riscv/kvm/kvm.ko

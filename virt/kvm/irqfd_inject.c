@@ -126,7 +126,7 @@ static unsigned int irqfds_injecting(struct kvm *kvm)
  * Were irq_srcu held over an injection of the work's that sleeps, who waits for a
  * grace period could not be killed, and if it is this process that has to bring the
  * page nobody would.  (Who injects in an ioctl or as a vCPU holds it, but can be
- * killed.)  So after a grace period one waits here for the work:
+ * killed; the thread of the PIT cannot.)  So after a grace period one waits here for the work:
  *
  *     work                              KVM_SET_GSI_ROUTING, first KVM_MASK_IRQ
  *     ----                              ---------------------------------------
