@@ -54,7 +54,7 @@ help:
 #: ON=vmx         an Intel machine, by Bochs; files that CMD names by a path go along
 #: ON=svm-nrips   an AMD machine that reports the next RIP, by Bochs, likewise
 #: ON=arm64       an arm64 machine with a GICv3, by QEMU; for bench, check, guest, kernel, mutate, tests
-#: GIC=4          there, a GICv4, which posts LPIs
+#: GIC=2|4        there, a GICv2, which has SPIs alone, or a GICv4, which posts LPIs
 #: ON=riscv64     a riscv64 machine with an AIA, by QEMU, likewise
 #: KERNEL=ours    the kernel with the series; KERNEL=stock: without
 #: DIST=amd64     Debian's own kernel with our modules, on svm; or cloud-amd64, rt-amd64

@@ -3,7 +3,8 @@
 # on the debug kernel. check.sh clients: Debian's QEMU as the client of either kernel.
 # check.sh churn: VMs that come and go ROUNDS=200 times, on CPUS=2, in one guest of each kernel.
 # check.sh noioapic: KVM's modules without PIC, PIT and IOAPIC, with BASE=7.3.
-# With ON=arm64 or ON=riscv64: ours and stock there, with one CPU, and ours with two and four.
+# With ON=arm64 or ON=riscv64: ours and stock there, with one CPU, and ours with two and four;
+# on arm64 also with a GICv4, and with a GICv2.
 # With DIST=FLAVOUR: all of ours on Debian's own kernel of that flavour.
 # check.sh short: of all that lint, the tests of ours on svm and a smoke test on vmx.
 # With ON=arm64 or ON=riscv64: ours on one CPU.
@@ -193,6 +194,12 @@ posted() { # PROGRAMS
 	GIC=4 again 3 "$anything" "$arch" ours gicv4 "$(set -- $1; echo $#)" "/tmp/tests/run_tests 300 $1 -- --"
 }
 
+# A GICv2 has SPIs alone. What is not about interrupts does not differ there.
+gicv2() { # PROGRAMS
+	# shellcheck disable=SC2086
+	GIC=2 again 2 "$asleep" "$arch" ours gicv2 "$(set -- $1; echo $#)" "/tmp/tests/run_tests 300 $1 -- --"
+}
+
 # Newer kernels can be built without the PIC, the PIT and the IOAPIC; only KVM's modules
 # differ. What needs pins skips there, and of the rest no MSI may be any different.
 noioapic() { # LIMIT PROGRAMS
@@ -307,6 +314,8 @@ if [ "$arch" != x86 ]; then
 	machine "$arch" ours 300 "$ours" "$theirs" "$smoke"
 	[ "$arch" != arm64 ] || posted irqfd_vlpi_test
 	[ "${1-}" != short ] || finish
+	# shellcheck disable=SC2046
+	[ "$arch" != arm64 ] || gicv2 "$(names $(our_tests | grep -v -e ioeventfd_ -e irqfd_vlpi_test))"
 	smp ours "$ours" "$arch" 2
 	machine "$arch" stock 300 "$abi" "$theirs" ""
 	smp ours "$races" "$arch" 4

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Run a command in a test guest. By environment: CMD, ON=svm|vmx|svm-nrips|arm64|riscv64,
-# KERNEL=ours|stock, DEBUG=1, ICOUNT=1, CPUS=1|2|4 in QEMU, GIC=4, TIMEOUT=seconds, LOG=name
+# KERNEL=ours|stock, DEBUG=1, ICOUNT=1, CPUS=1|2|4 in QEMU, GIC=2|4, TIMEOUT=seconds, LOG=name
 # of the logs. Prints the command's output and exits with its status, or with 125 if the
 # guest failed.
 # guest.sh --check only looks at these variables, before a long build.
@@ -23,9 +23,9 @@ arm64|riscv64) limit=${TIMEOUT:-600} model= ;;
 *) fail "ON=$on is unknown, use ON=svm, ON=vmx, ON=svm-nrips, ON=arm64 or ON=riscv64" ;;
 esac
 case ${GIC:-$on} in
-4)	[ "$on" = arm64 ] || fail "GIC=4 goes with ON=arm64 only" ;;
+[24])	[ "$on" = arm64 ] || fail "GIC=$GIC goes with ON=arm64 only" ;;
 "$on") ;;
-*) fail "GIC=$GIC is unknown, use GIC=4 or none" ;;
+*) fail "GIC=$GIC is unknown, use GIC=2, GIC=4 or none" ;;
 esac
 case $limit in
 *[!0-9]*) fail "TIMEOUT=$limit is not a number of seconds" ;;
@@ -117,7 +117,7 @@ pack_files() {
 
 args="nokaslr panic=-1 printk.time=1 printk.devkmsg=on console=$console,115200"
 # KVM does not let a GICv4 post LPIs unless it is told to.
-[ -z "${GIC-}" ] || args="$args kvm-arm.vgic_v4_enable=1"
+[ "${GIC-}" != 4 ] || args="$args kvm-arm.vgic_v4_enable=1"
 
 start_qemu() {
 	if [ -n "${ICOUNT-}" ]; then

@@ -614,6 +614,25 @@ FACT(moved, "MASK-14 what is latched, and what is pending, comes once when the V
 	TEST_ASSERT(take(VECTOR) == 1 && irqs_taken(OTHER_VECTOR) == 2, "No more signals come");
 }
 
+/* A GICv2 has its lines in ISPENDR, but what is written there is latched. */
+FACT(moved_level, "MASK-6 a level that a VMM has moved by the ISPENDR of a GICv2 is the guest's")
+{
+	struct kvm_vm *first;
+
+	TEST_REQUIRE(!kvm_has_its());
+	boot_with_pin(LEVEL | MASKED);
+	set_line(PIN_GSI, 1);
+	first = vm;
+	boot_with_pin(LEVEL | MASKED);
+	move_pending_spis(first, vm);
+	mask(PIN_GSI);
+	TEST_ASSERT(!is_pending(PIN_GSI), "It was taken back");
+	program_pin(PIN_GSI, VECTOR, LEVEL);
+	TEST_ASSERT_EQ(take(VECTOR), 1);
+	unmask(PIN_GSI);
+	TEST_ASSERT_EQ(take(VECTOR), 0);
+}
+
 /*
  * A KVM_MASK_IRQ whose caller is killed while it waits for an old injection.  That is an
  * MSI's, which a work item has, and waits for the ITS, whose vCPU is in a command and

@@ -409,7 +409,6 @@ static bool is_latched(int pin)
 FACT(init, "MASK-3 a mask amid the init of the vgic is EAGAIN, or holds what comes next")
 {
 	int i, refused, gic, rounds = get_nprocs() > 1 ? 100 : 20;
-	u32 nr_intids = NR_INTIDS;
 	pthread_t thread;
 
 	/* Between two steps of the init, for what another CPU does. */
@@ -418,13 +417,11 @@ FACT(init, "MASK-3 a mask amid the init of the vgic is EAGAIN, or holds what com
 	for (i = 0; i < rounds; i++) {
 		vm = vm_create_barebones();
 		vcpu = __vm_vcpu_add(vm, 0);
-		gic = kvm_create_device(vm, KVM_DEV_TYPE_ARM_VGIC_V3);
-		kvm_device_attr_set(gic, KVM_DEV_ARM_VGIC_GRP_NR_IRQS, 0, &nr_intids);
+		gic = create_vgic(vgic_type());
 		refused = 0;
 		thread = spawn(mask_early, &refused);
 		wait_until(READ_ONCE(refused));
-		kvm_device_attr_set(gic, KVM_DEV_ARM_VGIC_GRP_CTRL,
-				    KVM_DEV_ARM_VGIC_CTRL_INIT, NULL);
+		init_vgic(gic);
 		join(thread);
 		keep_irqchip(gic, false);
 		TEST_ASSERT(!is_latched(PIN_GSI), "In round %d it is not masked", i);

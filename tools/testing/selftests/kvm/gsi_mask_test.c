@@ -150,7 +150,7 @@ FACT(no_vgic_yet, "MASK-3 before the vgic is initialised it is EAGAIN")
 	u64 bits = 0;
 
 	vm = vm_create_barebones();
-	kvm_create_device(vm, KVM_DEV_TYPE_ARM_VGIC_V3);
+	kvm_create_device(vm, vgic_type());
 	TEST_ASSERT_ERRNO(____mask(30, 1, 0, 0), EAGAIN);
 	TEST_ASSERT_ERRNO(____unmask(30, 1, 0, 0), EAGAIN);
 	TEST_ASSERT_ERRNO(__pending_irqs(30, 1, KVM_PENDING_IRQS_GET, &bits, &bits), EAGAIN);
@@ -372,6 +372,8 @@ FACT(signal_msi, "MASK-5 KVM_SIGNAL_MSI has no gsi, and interrupts whatever is m
 		.flags = route.flags,
 	};
 
+	/* Which a GICv2 has none of. */
+	TEST_REQUIRE(route.type == KVM_IRQ_ROUTING_MSI);
 	boot_with_msi();
 	mask_range(0, NR_GSIS);
 	/* Riscv does not say that it has come. */

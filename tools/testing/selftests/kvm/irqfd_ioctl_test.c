@@ -150,9 +150,29 @@ FACT(no_vgic, "IRQFD-4 assign before the vGIC is initialised gets EAGAIN, even f
 
 	vm = vm_create_barebones();
 	assign_is_too_early();
-	fd = kvm_create_device(vm, KVM_DEV_TYPE_ARM_VGIC_V3);
+	fd = kvm_create_device(vm, vgic_type());
 	assign_is_too_early();
 	kvm_device_attr_set(fd, KVM_DEV_ARM_VGIC_GRP_CTRL, KVM_DEV_ARM_VGIC_CTRL_INIT, NULL);
+	new_irqfd(PIN_GSI);
+}
+
+/* A GICv3 has to be told. */
+FACT(lazy_vgic, "IRQFD-4 a GICv2 is initialised by KVM_IRQ_LINE or KVM_RUN at the latest")
+{
+	int fd;
+
+	TEST_REQUIRE(!kvm_has_its());
+	vm = vm_create_barebones();
+	fd = kvm_create_device(vm, KVM_DEV_TYPE_ARM_VGIC_V2);
+	assign_is_too_early();
+	set_line(PIN_GSI, 0);
+	new_irqfd(PIN_GSI);
+	close(fd);
+
+	vm = vm_create_with_one_vcpu(&vcpu, guest_main);
+	map_gicv2(kvm_create_device(vm, KVM_DEV_TYPE_ARM_VGIC_V2));
+	assign_is_too_early();
+	run_in_guest(guest_take_irqs, 0, 0, 0);
 	new_irqfd(PIN_GSI);
 }
 #else

@@ -870,19 +870,18 @@ FACT(storm_vm_closed, "IRQFD-30 closing the VM's fd in a storm detaches: signals
 /*
  * One interrupt leads to another.
  */
-static const struct kvm_irq_routing_entry chain_routes[] = {
-	PIN_ROUTE(PIN_GSI, PIN_CHIP, PIN_GSI),
-	MSI_ROUTE(MSI_GSI, OTHER_VECTOR),
-};
-
 /* The first pin's resamplefd is the trigger of an MSI. */
 static int boot_with_chain(void)
 {
+	const struct kvm_irq_routing_entry routes[] = {
+		PIN_ROUTE(PIN_GSI, PIN_CHIP, PIN_GSI),
+		MSI_ROUTE(MSI_GSI, OTHER_VECTOR),
+	};
 	int fd = eventfd_new(), resamplefd = eventfd_new();
 
 	require_eois();
 	boot();
-	set_routing(chain_routes, ARRAY_SIZE(chain_routes));
+	set_routing(routes, ARRAY_SIZE(routes));
 	program_pin(PIN_GSI, VECTOR, LEVEL);
 	irqfd_assign_resample(vm, PIN_GSI, fd, resamplefd);
 	irqfd_assign(vm, MSI_GSI, resamplefd);

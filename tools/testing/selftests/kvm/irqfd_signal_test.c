@@ -282,7 +282,7 @@ FACT(msi_uncached, "IRQFD-24 an MSI whose translation is not cached comes later,
 
 static struct kvm_irq_routing_entry msi_from(u32 devid, u64 address, u32 event)
 {
-	struct kvm_irq_routing_entry entry = MSI_ROUTE(MSI_GSI, event);
+	struct kvm_irq_routing_entry entry = LPI_ROUTE(MSI_GSI, event);
 
 	entry.u.msi.address_lo = address;
 	entry.u.msi.address_hi = address >> 32;
@@ -306,6 +306,7 @@ FACT(msi_unmapped, "IRQFD-24 an MSI that no ITS has a mapping for goes nowhere, 
 	};
 	int fd, i;
 
+	TEST_REQUIRE(kvm_has_its());
 	boot();
 	fd = eventfd_new();
 	for (i = 0; i < ARRAY_SIZE(nowhere); i++) {
@@ -326,7 +327,7 @@ FACT(msi_no_its, "IRQFD-24 nor does one in a VM without an ITS")
 	int fd = eventfd_new();
 
 	create_vm_with_vcpu();
-	set_route(MSI_ROUTE(MSI_GSI, VECTOR));
+	set_route(LPI_ROUTE(MSI_GSI, VECTOR));
 	irqfd_assign(vm, MSI_GSI, fd);
 	eventfd_signal(fd);
 	TEST_ASSERT_EQ(eventfd_take(fd), 0);

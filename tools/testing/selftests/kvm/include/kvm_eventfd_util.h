@@ -45,11 +45,29 @@
 static struct kvm_vm *vm;
 static struct kvm_vcpu *vcpu;
 
+#ifdef __aarch64__
+/* The vGIC that the host's GIC allows, of two the newer one.  Any VM can tell. */
+static inline u32 vgic_type(void)
+{
+	static u32 type;
+	struct kvm_vm *vm;
+
+	if (type)
+		return type;
+
+	vm = vm_create_barebones();
+	type = __kvm_test_create_device(vm, KVM_DEV_TYPE_ARM_VGIC_V3) ?
+	       KVM_DEV_TYPE_ARM_VGIC_V2 : KVM_DEV_TYPE_ARM_VGIC_V3;
+	kvm_vm_free(vm);
+	return type;
+}
+#endif
+
 /* As irqfds need it. */
 static inline void create_irqchip(struct kvm_vm *vm)
 {
 #ifdef __aarch64__
-	int fd = kvm_create_device(vm, KVM_DEV_TYPE_ARM_VGIC_V3);
+	int fd = kvm_create_device(vm, vgic_type());
 
 	kvm_device_attr_set(fd, KVM_DEV_ARM_VGIC_GRP_CTRL, KVM_DEV_ARM_VGIC_CTRL_INIT, NULL);
 	/* It would keep the VM, which keeps the vGIC. */

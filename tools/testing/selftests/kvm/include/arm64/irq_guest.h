@@ -1,11 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * A guest that takes interrupts of a GICv3: SPIs, and LPIs by the ITS; and what the
- * host needs to see of them.
+ * A guest that takes interrupts of a GICv3: SPIs, and LPIs by the ITS; or of a GICv2,
+ * where there are SPIs alone; and what the host needs to see of them.
  *
  * A vector is what a fact calls an interrupt, as on x86: that of an MSI is its event,
  * whose LPI is as many after the first one; that of a pin, which is an SPI, is what
  * program_pin() says.  All go to the first vCPU.
+ *
+ * KVM has no MSIs for a GICv2.  VMMs have a GICv2m there, which makes of an MSI the edge
+ * of an SPI, and so do facts: it is the SPI of its event.  What is about LPIs and the ITS
+ * asks kvm_has_its().
  */
 #ifndef SELFTEST_KVM_IRQ_GUEST_H
 #define SELFTEST_KVM_IRQ_GUEST_H
@@ -55,6 +59,18 @@ enum table {
 
 #define TABLE_GPA(_table)	(TABLES_GPA + (_table) * SZ_64K)
 
+/* A GICv2's CPU interface, where a GICv3 has redistributors: the library has none. */
+#define GICC_BASE_GPA		GICR_BASE_GPA
+#define GICC_BASE_GVA		((volatile void *)GICC_BASE_GPA)
+#define GICC_CTLR		0x00
+#define GICC_PMR		0x04
+#define GICC_IAR		0x0c
+#define GICC_EOIR		0x10
+#define GICC_CTLR_ENABLE	BIT(0)
+#define GICC_PMR_ALL		0xf0
+#define GICC_IAR_INTID		GENMASK(9, 0)
+#define GICD_ITARGETSR_CPU0	0x01010101
+
 /* The vectors of pins, by interrupt; the host and the guest have a copy each. */
 static u8 pin_vectors[NR_INTIDS];
 
@@ -72,15 +88,27 @@ static inline void guest_open_window(void)
  * The guest.
  */
 static u32 guest_intids[NR_GUEST_VECTORS];
+static bool guest_has_gicv2;
 
 static inline void guest_eoi(u64 vector, u64 unused1, u64 unused2)
 {
-	gic_set_eoi(guest_intids[vector]);
+	if (guest_has_gicv2)
+		writel(guest_intids[vector], GICC_BASE_GVA + GICC_EOIR);
+	else
+		gic_set_eoi(guest_intids[vector]);
+}
+
+static inline u32 guest_ack_irq(void)
+{
+	if (guest_has_gicv2)
+		return readl(GICC_BASE_GVA + GICC_IAR) & GICC_IAR_INTID;
+
+	return gic_get_and_ack_irq();
 }
 
 static inline void guest_irq_handler(struct ex_regs *regs)
 {
-	u32 intid = gic_get_and_ack_irq();
+	u32 intid = guest_ack_irq();
 	int vector;
 
 	if (intid == IAR_SPURIOUS)
@@ -95,7 +123,20 @@ static inline void guest_irq_handler(struct ex_regs *regs)
 		guest_eoi(vector, 0, 0);
 }
 
-static inline void guest_enable_gic(u64 nr_vcpus, u64 unused1, u64 unused2)
+/* Of a GICv2 all is off at first, and no SPI has a target. */
+static inline void guest_enable_gicv2(u64 unused1, u64 unused2, u64 unused3)
+{
+	int intid;
+
+	for (intid = MIN_SPI; intid < NR_INTIDS; intid += 4)
+		writel(GICD_ITARGETSR_CPU0, GICD_BASE_GVA + GICD_ITARGETSR + intid);
+	writel(GICC_PMR_ALL, GICC_BASE_GVA + GICC_PMR);
+	writel(GICC_CTLR_ENABLE, GICC_BASE_GVA + GICC_CTLR);
+	writel(GICD_CTLR_ENABLE_SS_G0, GICD_BASE_GVA + GICD_CTLR);
+	guest_has_gicv2 = true;
+}
+
+static inline void guest_enable_gicv3(u64 nr_vcpus, u64 unused1, u64 unused2)
 {
 	gic_init(GIC_V3, nr_vcpus);
 	gic_rdist_enable_lpis(TABLE_GPA(PROPERTIES), SZ_64K,
@@ -133,12 +174,25 @@ static inline void guest_turn_its_off_and_on(u64 unused1, u64 unused2, u64 unuse
 
 static inline void guest_program_pin(u64 intid, u64 vector, u64 flags)
 {
+	u32 config = readl(GICD_BASE_GVA + GICD_ICFGR + intid / 16 * 4);
+	u32 edge = BIT(intid % 16 * 2 + 1);
+
 	pin_vectors[intid] = vector;
 	/* gic_irq_disable() writes back what it reads, and so disables the neighbours as well. */
 	writel(BIT(intid % 32), GICD_BASE_GVA + GICD_ICENABLER + intid / 32 * 4);
-	gic_irq_set_config(intid, !(flags & LEVEL));
+	config = flags & LEVEL ? config & ~edge : config | edge;
+	writel(config, GICD_BASE_GVA + GICD_ICFGR + intid / 16 * 4);
 	if (!(flags & MASKED))
-		gic_irq_enable(intid);
+		writel(BIT(intid % 32), GICD_BASE_GVA + GICD_ISENABLER + intid / 32 * 4);
+}
+
+/* What a GICv2m makes of MSIs. */
+static inline void guest_enable_gicv2m(u64 unused1, u64 unused2, u64 unused3)
+{
+	int event;
+
+	for (event = FIRST_EVENT; event <= LAST_EVENT; event++)
+		guest_program_pin(MIN_SPI + event, event, EDGE);
 }
 
 /*
@@ -147,6 +201,11 @@ static inline void guest_program_pin(u64 intid, u64 vector, u64 flags)
 static inline bool kvm_has_pins(void)
 {
 	return true;
+}
+
+static inline bool kvm_has_its(void)
+{
+	return vgic_type() == KVM_DEV_TYPE_ARM_VGIC_V3;
 }
 
 /* A bit for each of 32 interrupts. */
@@ -159,18 +218,34 @@ static inline u32 gicd_word(struct kvm_vm *vm, u32 reg, int word)
 	return bits;
 }
 
-/* The lines of those that are level triggered. */
+/* The upper one of two bits for each. */
+static inline u32 edge_triggered_spis(struct kvm_vm *vm, int word)
+{
+	u64 bits = gicd_word(vm, GICD_ICFGR, 2 * word) |
+		   (u64)gicd_word(vm, GICD_ICFGR, 2 * word + 1) << 32;
+	u32 spis = 0;
+	int i;
+
+	for (i = 0; i < 32; i++)
+		spis |= (bits >> (2 * i + 1) & 1) << i;
+	return spis;
+}
+
+/* The lines of those that are level triggered.  A GICv2 tells of them in ISPENDR alone. */
 static inline u32 gic_lines(struct kvm_vm *vm, int word)
 {
 	u64 attr = VGIC_LEVEL_INFO_LINE_LEVEL << KVM_DEV_ARM_VGIC_LINE_LEVEL_INFO_SHIFT;
 	u32 bits;
+
+	if (!kvm_has_its())
+		return gicd_word(vm, GICD_ISPENDR, word) & ~edge_triggered_spis(vm, word);
 
 	kvm_device_attr_get(irqchip_of(vm)->fd, KVM_DEV_ARM_VGIC_GRP_LEVEL_INFO,
 			    attr | word * 32, &bits);
 	return bits;
 }
 
-/* The host finds edges in ISPENDR, but no lines. */
+/* The host finds edges in ISPENDR, but of a GICv3 no lines. */
 static inline u32 pending_spis(struct kvm_vm *vm, int word)
 {
 	return (gicd_word(vm, GICD_ISPENDR, word) | gic_lines(vm, word)) &
@@ -220,7 +295,7 @@ static inline bool irr_is_empty(struct kvm_vcpu *vcpu)
 	return true;
 }
 
-#define MSI_ROUTE(_gsi, _vector)					\
+#define LPI_ROUTE(_gsi, _vector)					\
 	((struct kvm_irq_routing_entry) {				\
 		.gsi = _gsi,						\
 		.type = KVM_IRQ_ROUTING_MSI,				\
@@ -230,6 +305,10 @@ static inline bool irr_is_empty(struct kvm_vcpu *vcpu)
 			.data = _vector,				\
 		},							\
 	})
+
+#define MSI_ROUTE(_gsi, _vector)					\
+	(kvm_has_its() ? LPI_ROUTE(_gsi, _vector) :			\
+			 PIN_ROUTE(_gsi, PIN_CHIP, _vector))
 
 /*
  * The ITS has to be asked what becomes of an event, for which a signal is left to a work
@@ -255,10 +334,49 @@ static inline void cache_translations(void)
 /* The next signal is left to a work item. */
 static inline void forget_translations(void)
 {
+	TEST_REQUIRE(kvm_has_its());
 	run_in_guest(guest_turn_its_off_and_on, 0, 0, 0);
 }
 
-static inline void boot_gic(int nr_vcpus)
+static inline int create_vgic(u32 type)
+{
+	u32 nr_intids = NR_INTIDS;
+	int fd = kvm_create_device(vm, type);
+
+	kvm_device_attr_set(fd, KVM_DEV_ARM_VGIC_GRP_NR_IRQS, 0, &nr_intids);
+	return fd;
+}
+
+static inline void init_vgic(int fd)
+{
+	kvm_device_attr_set(fd, KVM_DEV_ARM_VGIC_GRP_CTRL, KVM_DEV_ARM_VGIC_CTRL_INIT, NULL);
+}
+
+static inline void __map_gicv2(int fd, u64 type, u64 gpa, size_t size)
+{
+	kvm_device_attr_set(fd, KVM_DEV_ARM_VGIC_GRP_ADDR, type, &gpa);
+	virt_map(vm, gpa, gpa, vm_calc_num_guest_pages(vm->mode, size));
+}
+
+static inline void map_gicv2(int fd)
+{
+	__map_gicv2(fd, KVM_VGIC_V2_ADDR_TYPE_DIST, GICD_BASE_GPA, KVM_VGIC_V2_DIST_SIZE);
+	__map_gicv2(fd, KVM_VGIC_V2_ADDR_TYPE_CPU, GICC_BASE_GPA, KVM_VGIC_V2_CPU_SIZE);
+}
+
+static inline void boot_gicv2(void)
+{
+	int fd = create_vgic(KVM_DEV_TYPE_ARM_VGIC_V2);
+	int event;
+
+	map_gicv2(fd);
+	init_vgic(fd);
+	keep_irqchip(fd, false);
+	for (event = FIRST_EVENT; event <= LAST_EVENT; event++)
+		pin_vectors[MIN_SPI + event] = event;
+}
+
+static inline void boot_gicv3(int nr_vcpus)
 {
 	int fd = vgic_v3_setup(vm, nr_vcpus, NR_INTIDS);
 	u8 *properties;
@@ -286,14 +404,21 @@ static inline void boot_vcpus(struct kvm_vcpu *vcpus[], int nr)
 	vm_init_descriptor_tables(vm);
 	vm_install_exception_handler(vm, VECTOR_IRQ_CURRENT, guest_irq_handler);
 	virt_pg_map(vm, DOORBELL_ADDR, DOORBELL_ADDR);
-	boot_gic(nr);
+	if (kvm_has_its())
+		boot_gicv3(nr);
+	else
+		boot_gicv2();
 	for (i = nr - 1; i >= 0; i--) {
 		vcpu = vcpus[i];
 		vcpu_init_descriptor_tables(vcpu);
-		run_in_guest(guest_enable_gic, nr, 0, 0);
+		run_in_guest(kvm_has_its() ? guest_enable_gicv3 : guest_enable_gicv2, nr, 0, 0);
 	}
-	run_in_guest(guest_enable_its, 0, 0, 0);
-	cache_translations();
+	if (kvm_has_its()) {
+		run_in_guest(guest_enable_its, 0, 0, 0);
+		cache_translations();
+	} else {
+		run_in_guest(guest_enable_gicv2m, 0, 0, 0);
+	}
 }
 
 /*
@@ -302,13 +427,12 @@ static inline void boot_vcpus(struct kvm_vcpu *vcpus[], int nr)
  */
 static inline void add_irqchip_and_vcpu(void)
 {
-	u32 nr_intids = NR_INTIDS, all = -1;
+	u32 all = -1;
 	int intid, fd;
 
 	vcpu = __vm_vcpu_add(vm, 0);
-	fd = kvm_create_device(vm, KVM_DEV_TYPE_ARM_VGIC_V3);
-	kvm_device_attr_set(fd, KVM_DEV_ARM_VGIC_GRP_NR_IRQS, 0, &nr_intids);
-	kvm_device_attr_set(fd, KVM_DEV_ARM_VGIC_GRP_CTRL, KVM_DEV_ARM_VGIC_CTRL_INIT, NULL);
+	fd = create_vgic(vgic_type());
+	init_vgic(fd);
 	keep_irqchip(fd, false);
 	for (intid = MIN_SPI; intid < NR_INTIDS; intid++)
 		pin_vectors[intid] = intid - MIN_SPI;
