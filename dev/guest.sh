@@ -46,6 +46,12 @@ x86) console=ttyS0 tty=/dev/ttyS1 ;;
 arm64) console=ttyAMA0 tty=/dev/hvc0 ;;
 riscv64) console=hvc0 tty=/dev/hvc1 ;;
 esac
+# Whether the root of the host is there. Debian's kernel for clouds has no 9p.
+case $on:$kernel in
+svm:dist-cloud-*) host= ;;
+svm:*) host=9p ;;
+*) host= ;;
+esac
 [ -f "$img/bzImage-$kernel" ] && [ -f "$img/initrd-$kernel.gz" ] ||
 	fail "the $kernel kernel is not built, run make kernel KERNEL=$kernel"
 
@@ -71,7 +77,7 @@ pack_files() {
 	root=$run/root
 	mkdir -p "$root/tests"
 	cat > "$root/guest.conf" <<-END
-		on=$on
+		host=$host
 		tty=$tty
 		release=$(cat "$img/release-$kernel")
 		cwd='$PWD'
@@ -82,7 +88,7 @@ pack_files() {
 	if [ -n "${MODULES-}" ]; then
 		mkdir "$root/tests/mod" && cp "$MODULES"/*.ko "$root/tests/mod/" || fail "cannot pack $MODULES"
 	fi
-	if [ "$on" != svm ]; then
+	if [ -z "$host" ]; then
 		mkdir -p "$root$PWD"
 		set -f
 		for word in $cmd; do

@@ -99,6 +99,24 @@ FACT(sint_late, "IRQFD-38 and that of one whose route was there before its vCPU 
 	TEST_ASSERT_EQ(eventfd_take(resamplefd), 1);
 }
 
+FACT(sint_index, "IRQFD-38 and that of one whose vCPU gets the VP index of the route last")
+{
+	struct kvm_irq_routing_entry route = sint_route();
+	int fd = eventfd_new(), resamplefd = eventfd_new();
+
+	TEST_REQUIRE(!edges_end_unseen());
+	TEST_REQUIRE(!kvm_is_older());
+	boot_with_sint(0);
+	route.u.hv_sint.vcpu = 1;
+	set_route(route);
+	irqfd_assign_resample(vm, MSI_GSI, fd, resamplefd);
+	vcpu_set_msr(vcpu, HV_X64_MSR_VP_INDEX, 1);
+	eventfd_signal(fd);
+	take_irqs();
+	TEST_ASSERT_EQ(irqs_taken(VECTOR), 1);
+	TEST_ASSERT_EQ(eventfd_take(resamplefd), 1);
+}
+
 FACT(evtchn, "IRQFD-22 an event channel is pending, and in the IRR, when write() returns")
 {
 	int fd = boot_with_port();

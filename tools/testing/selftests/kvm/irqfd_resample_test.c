@@ -291,6 +291,45 @@ FACT(unmask_lowers, "IRQFD-36 the unmask lowers the line, as an EOI does")
 	TEST_ASSERT(irr_is_empty(vcpu), "Nobody holds the line up, and it interrupts");
 }
 
+/* KVM gives it time when a level pin has been up at so many EOIs in a row. */
+#define STORM	10000
+
+static void guest_get_on(u64 nr, u64 unused1, u64 unused2)
+{
+	asm volatile("sti" : : : "memory");
+	while (nr--)
+		cpu_relax();
+	asm volatile("cli" : : : "memory");
+}
+
+static void must_get_on(void)
+{
+	run_in_guest(guest_get_on, 10 * STORM, 0, 0);
+	TEST_ASSERT(irqs_taken(VECTOR) >= STORM, "It was no storm, with %i interrupts",
+		    irqs_taken(VECTOR));
+	/* The storm goes on. */
+	run_in_guest(guest_wait_irqs, VECTOR, irqs_taken(VECTOR) + 1, false);
+}
+
+FACT(storm, "IRQFD-34 a guest whose EOIs find the line held up by another gets on, slowly")
+{
+	boot_with_resampler(LEVEL);
+	set_line(PIN_GSI, 1);
+	must_get_on();
+}
+
+FACT(storm_chain, "IRQFD-11 so does one whose EOIs raise the line again by the resamplefd")
+{
+	int fd = eventfd_new();
+
+	TEST_REQUIRE(!kvm_is_older());
+	boot();
+	program_pin(PIN_GSI, VECTOR, LEVEL);
+	irqfd_assign_resample(vm, PIN_GSI, fd, fd);
+	eventfd_signal(fd);
+	must_get_on();
+}
+
 FACT(unmask, "IRQFD-36 without a resampler the same unmask injects")
 {
 	boot();
