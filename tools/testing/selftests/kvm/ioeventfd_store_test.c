@@ -115,6 +115,14 @@ FORM(form_movnti, "movnti %%eax, (%%rdi)")
 FORM(form_data16_rexw, ".byte 0x66, 0x48, 0x89, 0x07")
 FORM(form_rep_mov, ".byte 0xf3, 0x89, 0x07")
 FORM(form_push, "mov %%rsp, %%r11; lea 8(%%rdi), %%rsp; pushq $7; mov %%r11, %%rsp")
+FORM(form_stosb, "stosb")
+FORM(form_stosq, "stosq")
+FORM(form_movnti_q, "movnti %%rax, (%%rdi)")
+FORM(form_movs, "push %%rax; mov %%rsp, %%rsi; movsl; pop %%rax")
+FORM(form_pop, "push %%rax; popq (%%rdi)")
+FORM(form_setcc, "cmp %%al, %%al; setz (%%rdi)")
+FORM(form_sreg, "movw %%fs, (%%rdi)")
+FORM(form_moffs, ".byte 0xa3; .quad low_door")
 
 static const struct form {
 	const char *name;
@@ -161,6 +169,14 @@ static const struct form {
 	{ "two operand sizes",		form_data16_rexw, 8, 7 },
 	{ "a REP that means nothing",	form_rep_mov,	4, 7 },
 	{ "PUSH",			form_push,	8, 7 },
+	{ "STOS of a byte",		form_stosb,	1, 7 },
+	{ "STOS of 8 bytes",		form_stosq,	8, 7 },
+	{ "MOVNTI of 8 bytes",		form_movnti_q,	8, 7 },
+	{ "MOVS",			form_movs,	4, 7 },
+	{ "POP",			form_pop,	8, 7 },
+	{ "SETZ",			form_setcc,	1, 1 },
+	{ "a segment register",		form_sreg,	2, 0 },
+	{ "EAX to an address of 64 bits", form_moffs,	4, 7 },
 };
 
 /* Rings once, and only for the value that the form stores; returns the witness. */
@@ -212,6 +228,100 @@ FACT(others, "IOEV-15 all other stores ring by the emulator")
 	for (form = other_forms; form < other_forms + ARRAY_SIZE(other_forms); form++) {
 		emulated = ring_by(form);
 		TEST_ASSERT(emulated == 1, "%s: %d emulated", form->name, emulated);
+	}
+}
+
+/*
+ * What an instruction does to a doorbell of length 0, if the emulator has it: accesses
+ * that come out, besides the one that rings.
+ */
+FORM(form_xchg, "xchgl %%eax, (%%rdi)")
+FORM(form_xchg_byte, "xchgb %%al, (%%rdi)")
+FORM(form_or, "orl %%eax, (%%rdi)")
+FORM(form_locked_add, "lock addl %%eax, (%%rdi)")
+FORM(form_locked_xadd, "lock xaddl %%eax, (%%rdi)")
+FORM(form_locked_btsq, "lock btsq $3, (%%rdi)")
+FORM(form_inc, "incw (%%rdi)")
+FORM(form_not, "notq (%%rdi)")
+FORM(form_stos_3, "mov $3, %%ecx; rep stosl")
+FORM(form_stos_3_down, "mov $3, %%ecx; std; rep stosl; cld")
+FORM(form_movups, "movq %%rax, %%xmm0; movups %%xmm0, (%%rdi)")
+
+static const struct any_form {
+	const char *name;
+	guest_fn_t fn;
+	int nr_reads;
+	int nr_writes;
+} any_forms[] = {
+	{ "MOV of EAX",			form_r10d },
+	{ "MOV of AL",			form_al },
+	{ "STOS",			form_stos },
+	{ "STOS of 8 bytes",		form_stosq },
+	{ "MOVNTI",			form_movnti },
+	{ "PUSH",			form_push },
+	{ "MOVS",			form_movs },
+	{ "XCHG",			form_xchg,		1 },
+	{ "XCHG of a byte",		form_xchg_byte,		1 },
+	{ "OR",				form_or,		1 },
+	{ "INC",			form_inc,		1 },
+	{ "NOT",			form_not,		1 },
+	{ "a locked ADD",		form_locked_add,	1 },
+	{ "a locked XADD",		form_locked_xadd,	1 },
+	{ "a locked BTS",		form_locked_btsq,	1 },
+	{ "REP STOS upwards",		form_stos_3,		0, 2 },
+	{ "REP STOS downwards",		form_stos_3_down,	0, 2 },
+	{ "MOVUPS",			form_movups,		0, 1 },
+};
+
+static void must_ring_any(const struct any_form *form, int fd)
+{
+	bool by_address = host_cpu_is_intel || get_kvm_amd_param_integer("nrips");
+	int reads = 0, i;
+	u64 count;
+
+	exits = run_in_guest(form->fn, DOOR_GPA, 0, 0);
+	count = eventfd_take(fd);
+	TEST_ASSERT(count == 1, "%s: wanted count 1, got %lu", form->name, count);
+	if (!exits && by_address)
+		return;
+
+	for (i = 0; i < exits; i++)
+		reads += !guest_exits[i].is_write;
+	TEST_ASSERT(reads == form->nr_reads && exits - reads == form->nr_writes,
+		    "%s: %d reads and %d writes came out", form->name, reads, exits - reads);
+}
+
+FACT(any_length, "IOEV-17 IOEV-20 whatever stores to a doorbell of length 0 rings it once")
+{
+	const struct any_form *form;
+	int fd, i;
+
+	boot();
+	fd = eventfd_new();
+	ioeventfd_assign(vm, fd, DOOR_GPA, 0, 0);
+	for (form = any_forms; form < any_forms + ARRAY_SIZE(any_forms); form++)
+		for (i = 0; i < 2; i++)
+			must_ring_any(form, fd);
+}
+
+/* The second one has no doorbell, and the third one has another's. */
+FACT(string, "IOEV-15 of a string of stores each rings the doorbell at its own address")
+{
+	int first, last, i;
+
+	boot();
+	first = assign_value_at(DOOR_GPA, 4, 7);
+	last = assign_value_at(DOOR_GPA + 8, 4, 7);
+	for (i = 0; i < 2; i++) {
+		TEST_ASSERT_EQ(run_in_guest(form_stos_3, DOOR_GPA, 0, 0), 1);
+		TEST_ASSERT(same_access(guest_exits[0], STORE(DOOR_GPA + 4, 4, 7)),
+			    "Out came a %s", access_name(guest_exits[0]));
+		TEST_ASSERT_EQ(eventfd_take(first), 1);
+		TEST_ASSERT_EQ(eventfd_take(last), 1);
+
+		TEST_ASSERT_EQ(run_in_guest(form_stos_3_down, DOOR_GPA + 8, 0, 0), 1);
+		TEST_ASSERT_EQ(eventfd_take(first), 1);
+		TEST_ASSERT_EQ(eventfd_take(last), 1);
 	}
 }
 
@@ -312,33 +422,63 @@ static u64 *guest_table(u64 gpa)
 	return addr_gpa2hva(vm, gpa & PHYSICAL_PAGE_MASK);
 }
 
-/* More bits for the entry at @leaf that maps @gva, or also for those above it. */
-static void set_entry_bits(u64 gva, int leaf, u64 bits, bool above)
+/* The entry at @leaf on the way to @gva: 0 is that of a page of 4 KB. */
+static u64 *guest_entry(u64 gva, int leaf)
 {
 	u64 entry = vm_pgd(vm), *table;
 	int level;
 
-	for (level = vm_page_table_levels(vm) - 1; level >= leaf; level--) {
+	for (level = vm_page_table_levels(vm) - 1; ; level--) {
 		table = guest_table(entry) + (gva >> (12 + 9 * level) & 0x1ff);
-		if (above || level == leaf)
-			*table |= bits;
+		if (level == leaf)
+			return table;
 		entry = *table;
 	}
 }
 
+/* More bits for the entry at @leaf that maps @gva, or also for those above it. */
+static void set_entry_bits(u64 gva, int leaf, u64 bits, bool above)
+{
+	int level, top = above ? vm_page_table_levels(vm) - 1 : leaf;
+
+	for (level = top; level >= leaf; level--)
+		*guest_entry(gva, level) |= bits;
+}
+
 FORM(form_eax, "movl %%eax, (%%rdi)")
 
+#define ENTRY_PRESENT	BIT_ULL(0)
+#define ENTRY_WRITABLE	BIT_ULL(1)
 #define ENTRY_USER	BIT_ULL(2)
+#define ENTRY_ACCESSED	BIT_ULL(5)
+#define ENTRY_DIRTY	BIT_ULL(6)
 #define ENTRY_PAT	BIT_ULL(7)
 #define ENTRY_LARGE_PAT	BIT_ULL(12)
 #define ENTRY_IGNORED	BIT_ULL(58)
 #define ENTRY_NX	BIT_ULL(63)
 
+#define CR0_WP		BIT_ULL(16)
+#define CR4_SMEP	BIT_ULL(20)
+#define CR4_SMAP	BIT_ULL(21)
+#define CR4_PKE		BIT_ULL(22)
+
+static void set_control_registers(bool wp, u64 cr4)
+{
+	struct kvm_sregs sregs;
+
+	vcpu_sregs_get(vcpu, &sregs);
+	sregs.cr0 = (sregs.cr0 & ~CR0_WP) | (wp ? CR0_WP : 0);
+	sregs.cr4 = (sregs.cr4 & ~(CR4_SMEP | CR4_SMAP | CR4_PKE)) | cr4;
+	vcpu_sregs_set(vcpu, &sregs);
+}
+
+/* At @leaf 0, 1 or 2 are pages of 4 KB, 2 MB or 1 GB. */
 static const struct mapping {
 	const char *name;
-	bool is_large;
+	int leaf;
 	bool above;
 	u64 bits;
+	u64 without;
 } mappings[] = {
 	{ "4 KB" },
 	{ "4 KB, NX",			.bits = ENTRY_NX },
@@ -346,31 +486,65 @@ static const struct mapping {
 	{ "4 KB, PAT",			.bits = ENTRY_PAT },
 	{ "4 KB, ignored bits",		.bits = ENTRY_IGNORED, .above = true },
 	{ "4 KB, the user's",		.bits = ENTRY_USER, .above = true },
-	{ "2 MB",			.is_large = true },
-	{ "2 MB, NX",			.bits = ENTRY_NX, .is_large = true },
-	{ "2 MB, PAT",			.bits = ENTRY_LARGE_PAT, .is_large = true },
-	{ "2 MB, the user's",		.bits = ENTRY_USER, .above = true, .is_large = true },
+	{ "4 KB, read-only",		.without = ENTRY_WRITABLE },
+	{ "2 MB",			.leaf = 1 },
+	{ "2 MB, NX",			.leaf = 1, .bits = ENTRY_NX },
+	{ "2 MB, PAT",			.leaf = 1, .bits = ENTRY_LARGE_PAT },
+	{ "2 MB, the user's",		.leaf = 1, .bits = ENTRY_USER, .above = true },
+	{ "2 MB, read-only",		.leaf = 1, .without = ENTRY_WRITABLE },
+	{ "1 GB",			.leaf = 2 },
+	{ "1 GB, NX",			.leaf = 2, .bits = ENTRY_NX },
+	{ "1 GB, PAT",			.leaf = 2, .bits = ENTRY_LARGE_PAT },
+	{ "1 GB, the user's",		.leaf = 2, .bits = ENTRY_USER, .above = true },
+	{ "1 GB, read-only",		.leaf = 2, .without = ENTRY_WRITABLE },
 };
+
+/* Entries of the highest table that nobody else uses. */
+static u64 unused_gva(void)
+{
+	static u64 nr;
+	u64 step = BIT_ULL(12 + 9 * (vm_page_table_levels(vm) - 1));
+
+	return ++nr * step;
+}
+
+/* Returns where @gpa is by this mapping, which is good for the page behind it, too. */
+static u64 map_so(const struct mapping *mapping, u64 gpa)
+{
+	u64 gva = unused_gva(), size = BIT_ULL(12 + 9 * mapping->leaf), page;
+
+	gpa &= ~(u64)(PAGE_SIZE - 1);
+	if (mapping->leaf)
+		virt_map_level(vm, gva, gpa & ~(size - 1), size, mapping->leaf + PG_LEVEL_4K);
+	else
+		virt_map(vm, gva, gpa, 2);
+	gva += gpa & (size - 1);
+	for (page = 0; page < 2; page++) {
+		set_entry_bits(gva + page * PAGE_SIZE, mapping->leaf, mapping->bits,
+			       mapping->above);
+		*guest_entry(gva + page * PAGE_SIZE, mapping->leaf) &= ~mapping->without;
+	}
+	return gva;
+}
+
+static bool can_be_mapped_so(const struct mapping *mapping)
+{
+	return mapping->leaf < 2 || kvm_cpu_has(X86_FEATURE_GBPAGES);
+}
 
 FACT(mapped, "IOEV-15 a plain store rings without the emulator however it is mapped")
 {
-	u64 step, gva, gpa = MMIO_GPA + PAGE_SIZE + OFFSET;
+	u64 gva, gpa = MMIO_GPA + PAGE_SIZE + OFFSET;
 	const struct mapping *mapping;
 	int fd, i, emulated;
 
 	boot();
-	/* Entries of the highest table that nobody else uses. */
-	step = BIT_ULL(12 + 9 * (vm_page_table_levels(vm) - 1));
-	gva = step;
+	set_control_registers(false, 0);
 	fd = assign_value_at(gpa, 4, 7);
 	for (mapping = mappings; mapping < mappings + ARRAY_SIZE(mappings); mapping++) {
-		gva += step;
-		if (mapping->is_large)
-			virt_map_level(vm, gva, MMIO_GPA, PG_SIZE_2M, PG_LEVEL_2M);
-		else
-			virt_map(vm, gva, MMIO_GPA, 2);
-		set_entry_bits(gva + PAGE_SIZE, mapping->is_large, mapping->bits,
-			       mapping->above);
+		if (!can_be_mapped_so(mapping))
+			continue;
+		gva = map_so(mapping, MMIO_GPA);
 		for (i = 0; i < 3; i++) {
 			emulated = emulated_by(form_eax, gva + PAGE_SIZE + OFFSET);
 			TEST_ASSERT(!exits && eventfd_take(fd) == 1, "%s: it did not ring",
@@ -381,16 +555,293 @@ FACT(mapped, "IOEV-15 a plain store rings without the emulator however it is map
 	}
 }
 
+/* movl $7, (%rdi); ret */
+static const u8 store_7[] = { 0xc7, 0x07, 7, 0, 0, 0, 0xc3 };
+
+FACT(code_mapped, "IOEV-15 and however its code is mapped")
+{
+	const struct mapping *mapping;
+	int fd, i, emulated;
+	gva_t code;
+	u64 gva;
+
+	boot();
+	set_control_registers(false, 0);
+	code = vm_alloc_page(vm);
+	memcpy(addr_gva2hva(vm, code), store_7, sizeof(store_7));
+	fd = assign_value_at(DOOR_GPA, 4, 7);
+	for (mapping = mappings; mapping < mappings + ARRAY_SIZE(mappings); mapping++) {
+		if (!can_be_mapped_so(mapping) || mapping->bits & ENTRY_NX)
+			continue;
+		gva = map_so(mapping, addr_gva2gpa(vm, code));
+		for (i = 0; i < 3; i++) {
+			emulated = emulated_by((guest_fn_t)gva, DOOR_GPA);
+			TEST_ASSERT(!exits && eventfd_take(fd) == 1, "%s: it did not ring",
+				    mapping->name);
+		}
+		TEST_ASSERT(emulated == !kvm_has_eventfd_fastpath(),
+			    "%s: %d emulated", mapping->name, emulated);
+	}
+}
+
+/* movl $0x11223344, (%rdi); ret */
+static const u8 store_long[] = { 0xc7, 0x07, 0x44, 0x33, 0x22, 0x11, 0xc3 };
+#define STORE_LONG_LEN	6
+
+/* Two pages that are no neighbours but by their mapping: nothing is behind the first one. */
+FACT(page_end, "IOEV-15 a plain store at the end of a page of code rings, and one that goes on")
+{
+	int fd, wrong[4], i, offset, emulated;
+	u8 *hva[2];
+	gva_t code;
+	u64 gva;
+
+	boot();
+	gva = unused_gva();
+	for (i = 1; i >= 0; i--) {
+		code = vm_alloc_page(vm);
+		hva[i] = addr_gva2hva(vm, code);
+		virt_map(vm, gva + i * PAGE_SIZE, addr_gva2gpa(vm, code), 1);
+	}
+	fd = assign_value_at(DOOR_GPA, 4, 0x11223344);
+	for (i = 0; i < 4; i++)
+		wrong[i] = assign_value_at(DOOR_GPA, 4, 0x11223344 & (BIT_ULL(8 * i) - 1));
+	must_ring(fd, STORE(DOOR_GPA, 4, 0x11223344));
+	for (offset = PAGE_SIZE - 20; offset < PAGE_SIZE; offset++) {
+		for (i = 0; i < sizeof(store_long); i++)
+			hva[(offset + i) / PAGE_SIZE][(offset + i) % PAGE_SIZE] = store_long[i];
+		emulated = emulated_by((guest_fn_t)(gva + offset), DOOR_GPA);
+		for (i = 0; i < 4; i++)
+			must_be_silent(wrong[i]);
+		TEST_ASSERT(!exits && eventfd_take(fd) == 1, "At 0x%x: it did not ring", offset);
+		if (offset + STORE_LONG_LEN <= PAGE_SIZE)
+			TEST_ASSERT(emulated == !kvm_has_eventfd_fastpath(),
+				    "At 0x%x: %d emulated", offset, emulated);
+	}
+}
+
+/*
+ * A processor may execute what its TLB has though the tables in memory say something
+ * else by now, and these are all that KVM sees.  So a guest can have KVM decode another
+ * store than the processor has executed: from an entry by which there is no code, or to
+ * an address that the processor has not looked at.  Whatever KVM takes, where it does
+ * not leave it to the emulator it has to do what a processor would that runs it.
+ */
+static struct code_swap {
+	u64 code;
+	u64 entry_gva;
+	u64 entry;
+} code_swap;
+
+static u64 nr_page_faults;
+
+static void guest_skip_code(struct ex_regs *regs)
+{
+	nr_page_faults++;
+	regs->rip = regs->r14;
+}
+
+static void guest_jump(u64 code, u64 first, u64 other)
+{
+	asm volatile("lea 1f(%%rip), %%r14\n\t"
+		     "jmp *%0\n\t"
+		     "1:"
+		     : : "r"(code), "D"(first), "S"(other), "a"(1), "c"(2)
+		     : "r14", "memory");
+}
+
+static void guest_forget(u64 gva)
+{
+	asm volatile("invlpg (%0)" : : "r"(gva) : "memory");
+}
+
+static void guest_run_swapped(u64 door, u64 unused1, u64 unused2)
+{
+	u64 *entry = (u64 *)code_swap.entry_gva, old = READ_ONCE(*entry), memory;
+
+	guest_forget(code_swap.code);
+	guest_forget(door);
+	guest_jump(code_swap.code, (u64)&memory, (u64)&memory);
+	WRITE_ONCE(*entry, code_swap.entry);
+	guest_jump(code_swap.code, DOOR_GPA, door);
+	code_swap.entry = READ_ONCE(*entry);
+	WRITE_ONCE(*entry, old);
+	guest_forget(code_swap.code);
+}
+
+/* What differs from an entry by which all is allowed; @after is set when it has rung. */
+static const struct swap {
+	const char *name;
+	bool of_code;
+	int leaf;
+	u64 without;
+	u64 bits;
+	bool is_allowed;
+	u64 after;
+	u64 cr4;
+} swaps[] = {
+	{ "nothing else",		.is_allowed = true },
+	{ "an entry not dirty",		.without = ENTRY_DIRTY, .is_allowed = true,
+					.after = ENTRY_DIRTY },
+	{ "an entry not accessed",	.without = ENTRY_ACCESSED, .is_allowed = true,
+					.after = ENTRY_ACCESSED },
+	{ "an entry neither",		.without = ENTRY_DIRTY | ENTRY_ACCESSED,
+					.is_allowed = true,
+					.after = ENTRY_DIRTY | ENTRY_ACCESSED },
+	{ "a read-only entry",		.without = ENTRY_WRITABLE },
+	{ "no entry",			.without = ENTRY_PRESENT },
+	{ "a reserved bit",		.bits = BIT_ULL(51) },
+	{ "the user's entry",		.bits = ENTRY_USER, .cr4 = CR4_SMAP },
+	{ "2 MB",			.leaf = 1, .is_allowed = true },
+	{ "2 MB, not dirty",		.leaf = 1, .without = ENTRY_DIRTY, .is_allowed = true,
+					.after = ENTRY_DIRTY },
+	{ "2 MB, read-only",		.leaf = 1, .without = ENTRY_WRITABLE },
+	{ "2 MB, a reserved bit",	.leaf = 1, .bits = BIT_ULL(13) },
+	{ "2 MB, the highest of these",	.leaf = 1, .bits = BIT_ULL(20) },
+	{ "code not accessed",		.of_code = true, .without = ENTRY_ACCESSED,
+					.is_allowed = true, .after = ENTRY_ACCESSED },
+	{ "code not dirty",		.of_code = true, .without = ENTRY_DIRTY,
+					.is_allowed = true },
+	{ "code that is not there",	.of_code = true, .without = ENTRY_PRESENT },
+	{ "code, NX",			.of_code = true, .bits = ENTRY_NX },
+	{ "code, a reserved bit",	.of_code = true, .bits = BIT_ULL(51) },
+	{ "the user's code",		.of_code = true, .bits = ENTRY_USER, .cr4 = CR4_SMEP },
+};
+
+#define NR_SWAPS	10
+#define ENTRY_ALL	(ENTRY_PRESENT | ENTRY_WRITABLE | ENTRY_ACCESSED | ENTRY_DIRTY)
+
+/* mov %eax, (%rdi) or mov %ecx, (%rsi); and jmp *%r14 behind each */
+static const u8 executed_store[] = { 0x89, 0x07 };
+static const u8 other_store[] = { 0x89, 0x0e };
+static const u8 jump_back[] = { 0x41, 0xff, 0xe6 };
+
+/* At the end of a page, so that the processor looks at its entry no more. */
+#define STORE_OFFSET	(PAGE_SIZE - sizeof(executed_store))
+
+static u64 new_code(const u8 *insns, size_t size, int offset)
+{
+	gva_t code = vm_alloc_page(vm);
+
+	memcpy(addr_gva2hva(vm, code) + offset, insns, size);
+	return addr_gva2gpa(vm, code);
+}
+
+static u64 new_store(const u8 *store)
+{
+	return new_code(store, sizeof(executed_store), STORE_OFFSET);
+}
+
+static bool can_be_swapped(const struct swap *swap)
+{
+	return (swap->bits != BIT_ULL(51) || vm->pa_bits < 52) &&
+	       (swap->cr4 != CR4_SMAP || kvm_cpu_has(X86_FEATURE_SMAP)) &&
+	       (swap->cr4 != CR4_SMEP || kvm_cpu_has(X86_FEATURE_SMEP));
+}
+
+/* They ring for the store that is executed, and for the other one. */
+static int executed_fd, other_fd;
+
+static void assign_for_stores(void)
+{
+	executed_fd = assign_value_at(DOOR_GPA, 4, 1);
+	other_fd = assign_value_at(DOOR_GPA, 4, 2);
+	must_exit(STORE(DOOR_GPA, 4, 3));
+}
+
+/* The store, and what is behind it. */
+static void map_store(u64 gva)
+{
+	virt_map(vm, gva, new_store(executed_store), 1);
+	virt_map(vm, gva + PAGE_SIZE, new_code(jump_back, sizeof(jump_back), 0), 1);
+}
+
+static void map_table_of(u64 gva, u64 to)
+{
+	virt_map(vm, to, addr_hva2gpa(vm, guest_entry(gva, 0)) & PHYSICAL_PAGE_MASK, 1);
+}
+
+/* Which is rung by the address @door; returns whether it is the other one, by KVM alone. */
+static bool try_swap(const struct swap *swap, u64 door, u64 other)
+{
+	u64 *entry = guest_entry(door, swap->leaf), count, others, after;
+	int emulated;
+
+	*entry |= ENTRY_ALL;
+	code_swap.entry = other | ENTRY_ALL;
+	if (swap->of_code)
+		code_swap.entry = (code_swap.entry | swap->bits) & ~swap->without;
+	else
+		*entry = (*entry | swap->bits) & ~swap->without;
+	sync_global_to_guest(vm, code_swap);
+	write_guest_global(vm, nr_page_faults, 0);
+
+	emulated = emulated_by(guest_run_swapped, door);
+	sync_global_from_guest(vm, code_swap);
+	sync_global_from_guest(vm, nr_page_faults);
+	after = swap->of_code ? code_swap.entry : *entry;
+	if (!swap->of_code)
+		*entry = (*entry & ~swap->bits) | ENTRY_ALL;
+
+	count = eventfd_take(executed_fd);
+	others = eventfd_take(other_fd);
+	TEST_ASSERT(!exits && count + others <= 1 && count + others + nr_page_faults >= 1,
+		    "%s: %d exits, count %lu or %lu, %lu faults", swap->name, exits,
+		    count, others, nr_page_faults);
+	if (!others)
+		return false;
+
+	/* The emulator knows the address of the doorbell already, and may not look. */
+	if (emulated && !swap->of_code)
+		return false;
+	TEST_ASSERT(swap->is_allowed, "%s: it rang", swap->name);
+	TEST_ASSERT((after & swap->after) == swap->after, "%s: it rang, the entry is 0x%lx",
+		    swap->name, after);
+	return !emulated;
+}
+
+FACT(swapped, "IOEV-15 what KVM decodes rings only if a processor that runs it could, and as there")
+{
+	u64 gva, other, doors[2];
+	const struct swap *swap;
+	int i, nr;
+
+	boot();
+	vm_install_exception_handler(vm, PF_VECTOR, guest_skip_code);
+	assign_for_stores();
+	gva = unused_gva();
+	map_store(gva);
+	virt_map(vm, gva + 2 * PAGE_SIZE, MMIO_GPA, 1);
+	virt_map_level(vm, gva + PG_SIZE_2M, MMIO_GPA, PG_SIZE_2M, PG_LEVEL_2M);
+	doors[0] = gva + 2 * PAGE_SIZE + OFFSET;
+	doors[1] = gva + PG_SIZE_2M + OFFSET;
+	other = new_store(other_store);
+	for (i = 1; i < vm_page_table_levels(vm); i++)
+		set_entry_bits(gva, i, ENTRY_USER, false);
+
+	code_swap.code = gva + STORE_OFFSET;
+	code_swap.entry_gva = unused_gva();
+	map_table_of(gva, code_swap.entry_gva);
+	code_swap.entry_gva += (gva >> 12 & 0x1ff) * sizeof(u64);
+
+	for (swap = swaps; swap < swaps + ARRAY_SIZE(swaps); swap++) {
+		if (!can_be_swapped(swap))
+			continue;
+		set_control_registers(true, swap->cr4);
+		nr = 0;
+		for (i = 0; i < NR_SWAPS; i++)
+			nr += try_swap(swap, doors[swap->leaf], other);
+		pr_info("%s: %d of %d by KVM alone\n", swap->name, nr, NR_SWAPS);
+	}
+}
+
 /* A user that may do OUT: the host starts it there, and the OUT ends it. */
 #define USER_PORT	0x99
 #define IOPL_USER	(3 << 12)
 
-static void enter_user(u64 code, u64 door)
+static void run_as_user(struct kvm_regs regs)
 {
 	struct kvm_sregs sregs;
-	struct kvm_regs regs = {
-		.rip = code, .rdi = door, .rax = 7, .rflags = 2 | IOPL_USER,
-	};
 
 	vcpu_sregs_get(vcpu, &sregs);
 	sregs.cs.dpl = 3;
@@ -400,9 +851,15 @@ static void enter_user(u64 code, u64 door)
 	sregs.ss.l = 0;
 	sregs.ss.db = 1;
 	vcpu_sregs_set(vcpu, &sregs);
+	regs.rflags = 2 | IOPL_USER;
 	vcpu_regs_set(vcpu, &regs);
 	vcpu_run(vcpu);
 	TEST_ASSERT_KVM_EXIT_REASON(vcpu, KVM_EXIT_IO);
+}
+
+static void enter_user(u64 code, u64 door)
+{
+	run_as_user((struct kvm_regs) { .rip = code, .rdi = door, .rax = 7 });
 	TEST_ASSERT_EQ(vcpu->run->io.port, USER_PORT);
 }
 
@@ -432,6 +889,179 @@ FACT(user, "IOEV-15 so does one by the guest's user")
 	by_out = emulated_instructions() - start;
 	must_be_silent(fd);
 	TEST_ASSERT_EQ(by_both - by_out, !kvm_has_eventfd_fastpath());
+}
+
+/*
+ * The same by a user, who may not go where the supervisor may, nor where a protection
+ * key forbids it.  Its code comes to its first end by the other store, or by a fault.
+ */
+#define FAULT_PORT	0x98
+#define ENTRY_KEY_1	BIT_ULL(59)
+#define PKRU_WD_1	BIT(3)
+
+/*
+ * mov %rbx, %rdi; mov %rbx, %rsi; lea 1f(%rip), %r14; jmp *%r8
+ * 1: mov %r10, (%r9); mov %r12, %rdi; mov %r13, %rsi; lea 2f(%rip), %r14; jmp *%r8
+ * 2: out %al, $USER_PORT
+ */
+static const u8 user_code[] = {
+	0x48, 0x89, 0xdf, 0x48, 0x89, 0xde, 0x4c, 0x8d, 0x35, 3, 0, 0, 0, 0x41, 0xff, 0xe0,
+	0x4d, 0x89, 0x11, 0x4c, 0x89, 0xe7, 0x4c, 0x89, 0xee,
+	0x4c, 0x8d, 0x35, 3, 0, 0, 0, 0x41, 0xff, 0xe0,
+	0xe6, USER_PORT,
+};
+
+static void guest_user_faults(struct ex_regs *regs)
+{
+	guest_out(FAULT_PORT, 1, 0);
+	GUEST_FAIL("There is no way back");
+}
+
+static void guest_set_pkru(u64 pkru, u64 unused1, u64 unused2)
+{
+	asm volatile("wrpkru" : : "a"(pkru), "c"(0), "d"(0));
+}
+
+/* For the user's exceptions: RSP0 of the TSS. */
+static void set_supervisor_stack(u64 top)
+{
+	struct kvm_sregs sregs;
+
+	vcpu_sregs_get(vcpu, &sregs);
+	memcpy(addr_gva2hva(vm, sregs.tr.base + 4), &top, sizeof(top));
+}
+
+static const struct user_swap {
+	const char *name;
+	u64 without;
+	u64 bits;
+	bool is_allowed;
+	u64 after;
+	bool pke;
+} user_swaps[] = {
+	{ "the user's nothing else",	.is_allowed = true },
+	{ "the user's, not dirty",	.without = ENTRY_DIRTY, .is_allowed = true,
+					.after = ENTRY_DIRTY },
+	{ "the supervisor's",		.without = ENTRY_USER },
+	{ "the user's, read-only",	.without = ENTRY_WRITABLE },
+	{ "the user's, a key allows",	.is_allowed = true, .pke = true },
+	{ "the user's, a key forbids",	.bits = ENTRY_KEY_1, .pke = true },
+};
+
+/* Returns whether the user's code comes to its end.  Then all is as it was. */
+static bool run_user(struct kvm_regs regs)
+{
+	struct kvm_sregs old_sregs;
+	struct kvm_regs old_regs;
+	u16 port;
+
+	vcpu_sregs_get(vcpu, &old_sregs);
+	vcpu_regs_get(vcpu, &old_regs);
+	run_as_user(regs);
+	port = vcpu->run->io.port;
+	/* The OUT must not end when the next call has begun. */
+	vcpu_run_complete_io(vcpu);
+	vcpu_sregs_set(vcpu, &old_sregs);
+	vcpu_regs_set(vcpu, &old_regs);
+	return port == USER_PORT;
+}
+
+/* The store and what is behind, two ways to the doorbell, memory, and what swaps. */
+static u64 map_for_user(void)
+{
+	u64 gva = unused_gva();
+	int i;
+
+	map_store(gva);
+	virt_map(vm, gva + 2 * PAGE_SIZE, MMIO_GPA, 1);
+	virt_map(vm, gva + 3 * PAGE_SIZE, MMIO_GPA, 1);
+	virt_map(vm, gva + 4 * PAGE_SIZE, addr_gva2gpa(vm, vm_alloc_page(vm)), 1);
+	virt_map(vm, gva + 5 * PAGE_SIZE, new_code(user_code, sizeof(user_code), 0), 1);
+	map_table_of(gva, gva + 6 * PAGE_SIZE);
+	for (i = 0; i < 7; i++)
+		set_entry_bits(gva + i * PAGE_SIZE, 0, ENTRY_USER, true);
+	return gva;
+}
+
+static struct kvm_regs regs_of_user(u64 gva)
+{
+	return (struct kvm_regs) {
+		.rax = 1,
+		.rcx = 2,
+		.r8 = gva + STORE_OFFSET,
+		.r9 = gva + 6 * PAGE_SIZE + (gva >> 12 & 0x1ff) * sizeof(u64),
+		.r10 = new_store(other_store) | ENTRY_ALL | ENTRY_USER,
+		.rbx = gva + 4 * PAGE_SIZE,
+		.r12 = gva + 3 * PAGE_SIZE + OFFSET,
+		.r13 = gva + 2 * PAGE_SIZE + OFFSET,
+		.rip = gva + 5 * PAGE_SIZE,
+	};
+}
+
+/* How many are emulated of what the user ends with. */
+static int emulated_at_end(struct kvm_regs regs)
+{
+	u64 start = emulated_instructions();
+
+	regs.rip += sizeof(user_code) - 2;
+	TEST_ASSERT(run_user(regs), "The user does not come to its end");
+	return emulated_instructions() - start;
+}
+
+/* Returns whether the other one has rung, by KVM alone. */
+static bool try_user_swap(const struct user_swap *swap, struct kvm_regs regs, int at_end)
+{
+	u64 *entry = guest_entry(regs.r13, 0), start, count, others;
+	int emulated;
+	bool ended;
+
+	*entry = ((*entry & ~ENTRY_KEY_1) | ENTRY_ALL | ENTRY_USER | swap->bits) & ~swap->without;
+	start = emulated_instructions();
+	ended = run_user(regs);
+	emulated = emulated_instructions() - start - at_end;
+	count = eventfd_take(executed_fd);
+	others = eventfd_take(other_fd);
+	TEST_ASSERT(count + others == ended, "%s: count %lu or %lu, %s", swap->name,
+		    count, others, ended ? "no fault" : "a fault");
+	if (!others || emulated)
+		return false;
+
+	TEST_ASSERT(swap->is_allowed, "%s: it rang", swap->name);
+	TEST_ASSERT((*entry & swap->after) == swap->after, "%s: it rang, the entry is 0x%lx",
+		    swap->name, *entry);
+	return true;
+}
+
+FACT(user_swapped, "IOEV-15 and so it is where the guest's user runs it")
+{
+	const struct user_swap *swap;
+	struct kvm_regs regs;
+	int at_end, i, nr;
+	u64 gva, executed;
+
+	boot();
+	vm_install_exception_handler(vm, PF_VECTOR, guest_user_faults);
+	set_supervisor_stack(vm_alloc_page(vm) + PAGE_SIZE);
+	assign_for_stores();
+	gva = map_for_user();
+	executed = *guest_entry(gva, 0) | ENTRY_ALL;
+	regs = regs_of_user(gva);
+	set_control_registers(true, 0);
+	at_end = emulated_at_end(regs);
+
+	for (swap = user_swaps; swap < user_swaps + ARRAY_SIZE(user_swaps); swap++) {
+		if (swap->pke && !kvm_cpu_has(X86_FEATURE_PKU))
+			continue;
+		set_control_registers(true, swap->pke ? CR4_PKE : 0);
+		if (swap->pke)
+			run_in_guest(guest_set_pkru, PKRU_WD_1, 0, 0);
+		nr = 0;
+		for (i = 0; i < NR_SWAPS; i++) {
+			*guest_entry(gva, 0) = executed;
+			nr += try_user_swap(swap, regs, at_end);
+		}
+		pr_info("%s: %d of %d by KVM alone\n", swap->name, nr, NR_SWAPS);
+	}
 }
 
 FACT(page_table, "IOEV-15 a store whose page table is at a doorbell's address is no plain one")

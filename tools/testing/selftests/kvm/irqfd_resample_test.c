@@ -102,6 +102,130 @@ FACT(resample_all, BY_ARCH("IRQFD-33 an EOI signals every resamplefd of the gsi,
 	TEST_ASSERT_EQ(eventfd_take(elsewhere.resamplefd), 0);
 }
 
+/*
+ * Many on one line.
+ */
+#define MANY	256
+
+static struct resampler many[MANY];
+
+static void boot_with_many(void)
+{
+	int i;
+
+	boot();
+	program_pin(PIN_GSI, VECTOR, LEVEL);
+	for (i = 0; i < MANY; i++)
+		many[i] = assign_resample(PIN_GSI);
+}
+
+/* By all of them, or by one. */
+static void raise_by(int nr)
+{
+	int i;
+
+	for (i = 0; i < nr; i++)
+		eventfd_signal(many[i].fd);
+	wait_until(in_irr(vcpu, VECTOR));
+}
+
+FACT(resample_many, BY_ARCH("IRQFD-33 of 256 resamplefds of a gsi an EOI signals each once",
+			    "IRQFD-39 of 256 resamplefds of a gsi an EOI signals each once"))
+{
+	int i, round;
+
+	boot_with_many();
+	for (round = 1; round <= 3; round++) {
+		raise_by(round == 2 ? MANY : 1);
+		/* What the others may have left to a work item must not come behind the EOI. */
+		for (i = 0; i < MANY && round == 2; i++) {
+			irqfd_deassign(vm, PIN_GSI, many[i].fd);
+			irqfd_assign_resample(vm, PIN_GSI, many[i].fd, many[i].resamplefd);
+		}
+		take_irqs();
+		TEST_ASSERT_EQ(irqs_taken(VECTOR), round);
+		TEST_ASSERT(!pin_is_high(PIN_GSI), "The EOI did not lower the line");
+		for (i = 0; i < MANY; i++) {
+			u64 count = eventfd_take(many[i].resamplefd);
+
+			TEST_ASSERT(count == 1, "resamplefd %d: wanted count 1, got %lu", i, count);
+		}
+	}
+}
+
+FACT(resample_many_same, "IRQFD-11 a resamplefd that 256 irqfds share is signalled for each")
+{
+	int resamplefd = eventfd_new(), trigger = -1, i;
+
+	boot();
+	program_pin(PIN_GSI, VECTOR, LEVEL);
+	for (i = 0; i < MANY; i++) {
+		trigger = eventfd_new();
+		irqfd_assign_resample(vm, PIN_GSI, trigger, resamplefd);
+	}
+	for (i = 1; i <= 3; i++) {
+		eventfd_signal(trigger);
+		wait_until(in_irr(vcpu, VECTOR));
+		take_irqs();
+		TEST_ASSERT_EQ(irqs_taken(VECTOR), i);
+		TEST_ASSERT_EQ(eventfd_take(resamplefd), MANY);
+	}
+}
+
+static bool stop_leaving;
+
+/* Each other one leaves, while EOIs come; what it had been told then is all. */
+static void *half_leaves(void *arg)
+{
+	u64 *told = arg;
+	int i;
+
+	for (i = 1; i < MANY; i += 2) {
+		irqfd_deassign(vm, PIN_GSI, many[i].fd);
+		told[i] = eventfd_take(many[i].resamplefd);
+		sched_yield();
+	}
+	WRITE_ONCE(stop_leaving, true);
+	return NULL;
+}
+
+FACT(resample_half, "IRQFD-37 half of 256 leave amid EOIs, and of these the others hear each once")
+{
+	static u64 told[MANY];
+	pthread_t thread;
+	int i, eois = 0;
+
+	boot_with_many();
+	thread = spawn(half_leaves, told);
+	do {
+		raise_by(1);
+		take_irqs();
+		TEST_ASSERT_EQ(irqs_taken(VECTOR), ++eois);
+	} while (!READ_ONCE(stop_leaving) || eois < 10);
+	join(thread);
+	for (i = 0; i < MANY; i++) {
+		u64 count = eventfd_take(many[i].resamplefd);
+
+		TEST_ASSERT(count == (i % 2 ? 0 : eois), "resamplefd %d: count %lu of %d",
+			    i, count, eois);
+		TEST_ASSERT(told[i] <= eois, "resamplefd %d: count %lu of %d", i, told[i], eois);
+	}
+	ksft_print_msg("%d EOIs, of which the last to leave has heard %lu\n", eois,
+		       told[MANY - 1]);
+
+	/* In service while the others leave, but for the one that has not raised it. */
+	write_guest_global(vm, guest_defer_eoi, true);
+	raise_by(1);
+	take_irqs();
+	for (i = 0; i < MANY - 2; i += 2)
+		irqfd_deassign(vm, PIN_GSI, many[i].fd);
+	TEST_ASSERT(pin_is_high(PIN_GSI), "Not the last one lowered the line");
+	run_in_guest(guest_eoi, VECTOR, 0, 0);
+	TEST_ASSERT(!pin_is_high(PIN_GSI), "The EOI did not lower the line");
+	for (i = 0; i < MANY; i++)
+		TEST_ASSERT_EQ(eventfd_take(many[i].resamplefd), i == MANY - 2);
+}
+
 FACT(resample_shared, "IRQFD-11 irqfds of two gsis can share a resamplefd")
 {
 	struct resampler a = boot_with_resampler(LEVEL);
@@ -240,6 +364,164 @@ FACT(resample_rerouted, "IRQFD-34 so does one whose gsi gets an edge pin in use 
 	set_route(PIN_ROUTE(UNROUTED_GSI, KVM_IRQCHIP_IOAPIC, PIN_GSI));
 	must_resample(r);
 	must_resample(r);
+}
+
+#define OTHER_GSI	(UNROUTED_GSI + 1)
+#define OTHER_PIN	(PIN_GSI + 1)
+
+#define IOAPIC_ROUTE(_gsi, _pin)	PIN_ROUTE(_gsi, KVM_IRQCHIP_IOAPIC, _pin)
+
+static void set_routes(u32 gsi, u32 pin, u32 other_gsi, u32 other_pin)
+{
+	const struct kvm_irq_routing_entry entries[] = {
+		IOAPIC_ROUTE(gsi, pin),
+		IOAPIC_ROUTE(other_gsi, other_pin),
+	};
+
+	set_routing(entries, ARRAY_SIZE(entries));
+}
+
+static void boot_with_edges(void)
+{
+	TEST_REQUIRE(!edges_end_unseen());
+	TEST_REQUIRE(!kvm_is_older());
+	boot();
+	set_route(MSI_ROUTE(MSI_GSI, OTHER_VECTOR));
+	program_pin(PIN_GSI, VECTOR, EDGE);
+	program_pin(OTHER_PIN, OTHER_VECTOR, EDGE);
+}
+
+static void end_of(int vector)
+{
+	run_in_guest(guest_eoi, vector, 0, 0);
+}
+
+FACT(rerouted_in_service, "IRQFD-34 so does one that gets the pin while the guest serves it")
+{
+	struct resampler r;
+	int i;
+
+	boot_with_edges();
+	write_guest_global(vm, guest_defer_eoi, true);
+	r = assign_resample(UNROUTED_GSI);
+	for (i = 1; i <= 3; i++) {
+		set_route(IOAPIC_ROUTE(OTHER_GSI, PIN_GSI));
+		pulse_line(OTHER_GSI);
+		take_irqs();
+		TEST_ASSERT_EQ(irqs_taken(VECTOR), i);
+		set_route(IOAPIC_ROUTE(UNROUTED_GSI, PIN_GSI));
+		end_of(VECTOR);
+		TEST_ASSERT_EQ(eventfd_take(r.resamplefd), 1);
+	}
+}
+
+FACT(rerouted_away, "IRQFD-33 one that loses the pin meanwhile does not, and gets it back")
+{
+	struct resampler r;
+	int i;
+
+	boot_with_edges();
+	r = assign_resample(UNROUTED_GSI);
+	take_irqs();
+	for (i = 0; i < 3; i++) {
+		set_route(IOAPIC_ROUTE(UNROUTED_GSI, PIN_GSI));
+		must_resample(r);
+
+		write_guest_global(vm, guest_defer_eoi, true);
+		eventfd_signal(r.fd);
+		wait_until(in_irr(vcpu, VECTOR));
+		take_irqs();
+		if (i == 1)
+			remove_routes();
+		else
+			set_route(IOAPIC_ROUTE(UNROUTED_GSI, OTHER_PIN));
+		end_of(VECTOR);
+		TEST_ASSERT_EQ(eventfd_take(r.resamplefd), 0);
+		write_guest_global(vm, guest_defer_eoi, false);
+		/* The old pin is still up, until somebody lowers it by way of the gsi. */
+		irqfd_deassign(vm, UNROUTED_GSI, r.fd);
+		set_route(IOAPIC_ROUTE(UNROUTED_GSI, PIN_GSI));
+		irqfd_assign_resample(vm, UNROUTED_GSI, r.fd, r.resamplefd);
+		irqfd_deassign(vm, UNROUTED_GSI, r.fd);
+		irqfd_assign_resample(vm, UNROUTED_GSI, r.fd, r.resamplefd);
+		TEST_ASSERT_EQ(eventfd_take(r.resamplefd), 0);
+	}
+}
+
+FACT(rerouted_twice, "IRQFD-34 and so it is time and again, from pin to pin, until the last EOI")
+{
+	struct resampler r;
+	int i;
+
+	boot_with_edges();
+	r = assign_resample(UNROUTED_GSI);
+	take_irqs();
+	for (i = 0; i < 10; i++) {
+		set_routes(UNROUTED_GSI, PIN_GSI, OTHER_GSI, OTHER_PIN);
+		must_resample(r);
+		write_guest_global(vm, guest_defer_eoi, true);
+		pulse_line(OTHER_GSI);
+		take_irqs();
+		TEST_ASSERT_EQ(eventfd_take(r.resamplefd), 0);
+		/* There, back, and there: only where the EOI finds the gsi counts. */
+		set_routes(UNROUTED_GSI, OTHER_PIN, OTHER_GSI, PIN_GSI);
+		if (i % 3 > 0)
+			set_routes(UNROUTED_GSI, PIN_GSI, OTHER_GSI, OTHER_PIN);
+		if (i % 3 > 1)
+			set_routes(UNROUTED_GSI, OTHER_PIN, OTHER_GSI, PIN_GSI);
+		end_of(OTHER_VECTOR);
+		TEST_ASSERT_EQ(eventfd_take(r.resamplefd), i % 3 != 1);
+		write_guest_global(vm, guest_defer_eoi, false);
+	}
+}
+
+FACT(rerouted_swapped, "IRQFD-34 of two that resample and swap their pins each hears of its own")
+{
+	struct resampler a, b;
+	int i;
+
+	boot_with_edges();
+	a = assign_resample(UNROUTED_GSI);
+	b = assign_resample(OTHER_GSI);
+	take_irqs();
+	write_guest_global(vm, guest_defer_eoi, true);
+	for (i = 0; i < 5; i++) {
+		set_routes(UNROUTED_GSI, PIN_GSI, OTHER_GSI, OTHER_PIN);
+		pulse_line(UNROUTED_GSI);
+		take_irqs();
+		set_routes(UNROUTED_GSI, OTHER_PIN, OTHER_GSI, PIN_GSI);
+		end_of(VECTOR);
+		TEST_ASSERT_EQ(eventfd_take(a.resamplefd), 0);
+		TEST_ASSERT_EQ(eventfd_take(b.resamplefd), 1);
+
+		pulse_line(UNROUTED_GSI);
+		take_irqs();
+		set_routes(UNROUTED_GSI, PIN_GSI, OTHER_GSI, OTHER_PIN);
+		end_of(OTHER_VECTOR);
+		TEST_ASSERT_EQ(eventfd_take(a.resamplefd), 0);
+		TEST_ASSERT_EQ(eventfd_take(b.resamplefd), 1);
+	}
+}
+
+FACT(rerouted_pic, "IRQFD-33 the EOI at a PIC is told to the gsi that its pin has got meanwhile")
+{
+	struct resampler r, old;
+	int i;
+
+	boot();
+	program_pics(0);
+	r = assign_resample(UNROUTED_GSI);
+	old = assign_resample(OTHER_GSI);
+	write_guest_global(vm, guest_defer_eoi, true);
+	for (i = 1; i <= 3; i++) {
+		set_route(PIN_ROUTE(OTHER_GSI, KVM_IRQCHIP_PIC_MASTER, PIC_GSI));
+		pulse_line(OTHER_GSI);
+		run_in_guest(guest_wait_irqs, PIC_VECTOR + PIC_GSI, i, false);
+		set_route(PIN_ROUTE(UNROUTED_GSI, KVM_IRQCHIP_PIC_MASTER, PIC_GSI));
+		end_of(PIC_VECTOR + PIC_GSI);
+		TEST_ASSERT_EQ(eventfd_take(r.resamplefd), 1);
+		TEST_ASSERT_EQ(eventfd_take(old.resamplefd), 0);
+	}
 }
 
 /* T-33: the device may have lowered its line while the guest had it masked. */

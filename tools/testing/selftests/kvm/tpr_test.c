@@ -23,6 +23,11 @@
 /* For userspace to end L2. */
 #define LEAVE_L2	0x102
 
+/* For userspace to have KVM keep the TPR in a page, to lower it there, and to end that. */
+#define BEGIN_VAPIC	0x103
+#define LOWER_VAPIC	0x104
+#define END_VAPIC	0x105
+
 static u64 read_cr8(void)
 {
 	u64 cr8;
@@ -197,6 +202,55 @@ static void guest_made_leave_l2(struct svm_test_data *svm, u64 npt)
 	GUEST_FAIL("L2 has exited");
 }
 
+static void take_irq(void)
+{
+	asm volatile("sti; nop; nop; cli" : : : "memory");
+}
+
+/*
+ * While KVM has the TPR from a page there is no intercept, as each exit looks at it.
+ * When that ends there is to be one for what is held off meanwhile.
+ */
+static void guest_vapic_ends(void)
+{
+	int i;
+
+	xapic_enable();
+	for (i = 1; i <= NR_TRIES; i++) {
+		write_cr8(ABOVE_VECTOR >> 4);
+		GUEST_SYNC(BEGIN_VAPIC);
+		GUEST_SYNC(SIGNAL);
+		must_stay(ABOVE_VECTOR);
+		GUEST_SYNC(END_VAPIC);
+		must_come_behind_mov(i);
+	}
+	GUEST_DONE();
+}
+
+/* What userspace lowers there lets the interrupt in at the next exit. */
+static void guest_vapic_lowered(void)
+{
+	u32 unused;
+	int i;
+
+	xapic_enable();
+	for (i = 1; i <= NR_TRIES; i++) {
+		write_cr8(ABOVE_VECTOR >> 4);
+		GUEST_SYNC(BEGIN_VAPIC);
+		GUEST_SYNC(SIGNAL);
+		take_irq();
+		must_stay(ABOVE_VECTOR);
+		GUEST_ASSERT_EQ(READ_ONCE(irqs_taken), i - 1);
+		GUEST_SYNC(LOWER_VAPIC);
+		cpuid(0, &unused, &unused, &unused, &unused);
+		take_irq();
+		GUEST_ASSERT_EQ(READ_ONCE(irqs_taken), i);
+		must_stay(0);
+		GUEST_SYNC(END_VAPIC);
+	}
+	GUEST_DONE();
+}
+
 static u32 get_tpr(struct kvm_vcpu *vcpu)
 {
 	struct kvm_lapic_state lapic;
@@ -236,6 +290,24 @@ static void set_l1_state(struct kvm_vcpu *vcpu)
 	vcpu_nested_state_set(vcpu, &state);
 }
 
+static gpa_t vapic_gpa;
+
+static void set_vapic(struct kvm_vcpu *vcpu, u64 gpa)
+{
+	struct kvm_vapic_addr vapic = { .vapic_addr = gpa };
+
+	vcpu_ioctl(vcpu, KVM_SET_VAPIC_ADDR, &vapic);
+}
+
+/* The lowest byte is the TPR, and what is above it KVM's. */
+static void lower_vapic(struct kvm_vcpu *vcpu)
+{
+	u8 *tpr = addr_gpa2hva(vcpu->vm, vapic_gpa);
+
+	TEST_ASSERT_EQ(*tpr, ABOVE_VECTOR);
+	*tpr = 0;
+}
+
 static void run(struct kvm_vcpu *vcpu)
 {
 	struct ucall uc;
@@ -251,6 +323,12 @@ static void run(struct kvm_vcpu *vcpu)
 				signal_vector(vcpu);
 			else if (uc.args[1] == LEAVE_L2)
 				set_l1_state(vcpu);
+			else if (uc.args[1] == BEGIN_VAPIC)
+				set_vapic(vcpu, vapic_gpa);
+			else if (uc.args[1] == LOWER_VAPIC)
+				lower_vapic(vcpu);
+			else if (uc.args[1] == END_VAPIC)
+				set_vapic(vcpu, 0);
 			else
 				TEST_ASSERT_EQ(get_tpr(vcpu), uc.args[1]);
 			break;
@@ -326,6 +404,27 @@ KVM_ONE_VCPU_TEST(tpr, lowered_after_set_nested_state, guest_made_leave_l2)
 {
 	TEST_REQUIRE(kvm_has_cap(KVM_CAP_NESTED_STATE) && kvm_cpu_has(X86_FEATURE_NPT));
 	run_with_l2(vcpu, create_npt(vcpu->vm));
+}
+
+static void run_with_vapic(struct kvm_vcpu *vcpu)
+{
+	struct kvm_vm *vm = vcpu->vm;
+
+	TEST_REQUIRE(kvm_has_cap(KVM_CAP_VAPIC));
+	TEST_REQUIRE(!host_cpu_is_amd || !get_kvm_amd_param_bool("avic"));
+	vapic_gpa = addr_gva2gpa(vm, vm_alloc_page(vm));
+	vm_install_exception_handler(vm, VECTOR, guest_note_irq);
+	run(vcpu);
+}
+
+KVM_ONE_VCPU_TEST(tpr, lowered_after_the_end_of_vapic, guest_vapic_ends)
+{
+	run_with_vapic(vcpu);
+}
+
+KVM_ONE_VCPU_TEST(tpr, lowered_by_userspace_in_the_vapic_page, guest_vapic_lowered)
+{
+	run_with_vapic(vcpu);
 }
 
 int main(int argc, char *argv[])
