@@ -75,7 +75,7 @@ configure() { # ours|stock
 undefined() {
 	find "$dir/objects/$kvm_dir" "$dir/objects/virt" -name '*.o' -exec "${cross}nm" -g {} + |
 		awk '$1 == "U" { wanted[$2] } NF == 3 { has[$3] }
-			END { for (s in wanted) if (s ~ /^kvm_/ && !(s in has)) print "undefined: " s }'
+			END { for (s in wanted) if (s ~ /^_*(kvm|irq_bypass|irqfd|gsi|vgic|handle_fastpath)_/ && !(s in has)) print "undefined: " s }'
 }
 
 # What is said of the files that the series touches, without lines.

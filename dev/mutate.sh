@@ -92,6 +92,8 @@ try_some() { # FIRST OF
 			began=$(date +%s)
 			if fuzzed "$on"; then
 				echo "ALIVE $how: the fuzzer sees nothing in $FUZZ s"
+			elif ! grep -q -e '^# seed' -e '^error: .* complained' -e '^error: .* died' "$log.out"; then
+				echo "STALE $how: $(tail -n 1 "$log.out")"
 			else
 				echo "dead  $how: $(($(date +%s) - began)) s, with the boot: $(found)"
 			fi

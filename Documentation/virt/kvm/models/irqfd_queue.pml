@@ -8,9 +8,10 @@
  * NO_CURRENT: the work of EPOLLHUP flushes what waits behind it; finds "invalid end state"
  * NO_SELF: it cancels that, and does not do it by itself; finds "!(owed)"
  * NO_CANCEL: it does that without cancelling it; finds "!(freed)"
- * NO_ORDERED: the queue runs two works at a time; finds "!(freed)"
+ * NO_ORDERED: the queue runs two works at a time; finds "!(returned)"
  * NO_WAIT: deassign does not wait for the work; finds "!(returned)"
  * NO_DISARM: it does so while signals still queue it; finds "!(returned)"
+ * NO_RESERVED: a second deassign does not wait until the irqfd has gone; finds "!(returned)"
  */
 #define lock(l) atomic { !l -> l = true }
 #define unlock(l) l = false
@@ -84,7 +85,7 @@ inline wait_for_work() {	/* or be killed */
 	fi
 }
 
-active proctype irqfd_deassign() {
+active [2] proctype irqfd_deassign() {
 	bool killed;
 
 	lock(irqfds_lock);
@@ -103,9 +104,12 @@ active proctype irqfd_deassign() {
 		:: killed -> hup_pending = true		/* irqfd_leave_to_work() */
 		:: else -> free()
 		fi
-	:: else -> unlock(irqfds_lock); !reserved
+	:: else -> unlock(irqfds_lock);
+#ifndef NO_RESERVED
+		!reserved
+#endif
 	fi;
-	returned = !killed; over++
+	returned = returned || !killed; over++
 }
 
 active [WORKERS] proctype queue() {
@@ -133,7 +137,7 @@ active [WORKERS] proctype queue() {
 		fi;
 #endif
 		free()
-	:: atomic { !pending && !hup_pending && over == 3 -> break }
+	:: atomic { !pending && !hup_pending && over == 4 -> break }
 	od;
 	assert(!owed)
 }
