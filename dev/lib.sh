@@ -65,6 +65,7 @@ riscv64)
 	karch=riscv image=arch/riscv/boot/Image
 	kvm_modules=arch/riscv/kvm/kvm.ko
 	test_modules=doorbell
+	extra_tests=${extra_tests% irq_test}
 	selftests_arch=riscv
 	;;
 *)

@@ -19,7 +19,7 @@
 /* How many others there may be with -a, and with -l. */
 #define MANY		1000
 #define NR_RESAMPLED	24
-#define NR_VECTORS	2048
+#define NR_MSIX		2048
 #define VERY_MANY	10000
 
 static int most;
@@ -860,12 +860,12 @@ static const struct life lives[] = {
 #ifdef __x86_64__
 	{ "mask by irqfd and back, 1 vector",		reassign_life, 1 },
 	{ "mask by irqfd and back, each of 64",		reassign_life, NR_SIGNALLED },
-	{ "mask by irqfd and back, each of 2048",	reassign_life, NR_VECTORS },
+	{ "mask by irqfd and back, each of 2048",	reassign_life, NR_MSIX },
 	{ "the same with an interrupt, 1 vector",	reassign_signalled_life, 1 },
 	{ "the same with an interrupt, each of 64",	reassign_signalled_life, NR_SIGNALLED },
 	{ "mask by gsi and back, 1 vector",		mask_life, 1 },
 	{ "mask by gsi and back, each of 64",		mask_life, NR_SIGNALLED },
-	{ "mask by gsi and back, each of 2048",		mask_life, NR_VECTORS },
+	{ "mask by gsi and back, each of 2048",		mask_life, NR_MSIX },
 	{ "by gsi with an interrupt, 1 vector",		mask_signalled_life, 1 },
 	{ "by gsi with an interrupt, each of 64",	mask_signalled_life, NR_SIGNALLED },
 #endif
@@ -917,7 +917,7 @@ int main(int argc, char *argv[])
 	while ((opt = getopt(argc, argv, "achltn:")) != -1) {
 		switch (opt) {
 		case 'a':
-			most = max(most, NR_VECTORS);
+			most = max(most, NR_MSIX);
 			break;
 		case 'c':
 			by_clock = true;

@@ -73,6 +73,10 @@ static inline void test_disable_default_vgic(void)
 }
 #endif /* __aarch64__ */
 
+#ifdef __riscv
+#define pt_regs			ex_regs
+#endif
+
 #ifdef __x86_64__
 #include "svm_util.h"
 #include "vmx.h"

@@ -55,7 +55,7 @@ static inline void guest_eoi(u64 vector, u64 unused1, u64 unused2)
 }
 
 /* The read claims what the write ends. */
-static inline void guest_irq_handler(struct ex_regs *regs)
+static inline void guest_irq_handler(struct pt_regs *regs)
 {
 	u32 vector = csr_swap(CSR_STOPEI, 0) >> TOPEI_ID_SHIFT;
 
