@@ -61,7 +61,7 @@ enum table {
 
 /* A GICv2's CPU interface, where a GICv3 has redistributors: the library has none. */
 #define GICC_BASE_GPA		GICR_BASE_GPA
-#define GICC_BASE_GVA		((volatile void *)GICC_BASE_GPA)
+#define GICC_BASE_GVA		((void *)GICC_BASE_GPA)
 #define GICC_CTLR		0x00
 #define GICC_PMR		0x04
 #define GICC_IAR		0x0c
