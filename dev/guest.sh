@@ -129,7 +129,7 @@ start_qemu() {
 	if [ -n "${ICOUNT-}" ]; then
 		set -- -accel tcg -icount shift=0,sleep=off -seed 1 -smp 1
 	else
-		set -- -accel tcg,thread="${THREAD:-multi}" -smp "${CPUS:-1}"
+		set -- -accel tcg,thread=multi -smp "${CPUS:-1}"
 	fi
 	case $on in
 	svm)	set -- "$@" -cpu max,+svm -m 4G -d cpu_reset -D "$run/resets" -serial file:"$run/output" \
