@@ -23,7 +23,8 @@ help:
 #: make check     lint, then the tests in guests: on ours, on stock, stock's own on ours;
 #:                with BASE=... on that base, without on 6.12 and, in short, on 7.3 and arm64
 #: make clients   Debian's QEMU with all its transports and devices, as a test
-#: make churn     VMs that come and go, for ROUNDS=200 rounds on CPUS=2, on ours and on stock
+#: make churn     VMs that come and go, for ROUNDS=200 rounds on CPUS=2, on ours and on stock,
+#:                on svm, or with ON=vmx on that
 #: make guest     run CMD='...' in a test guest and exit with its status
 #: make run       show irqfds and ioeventfds at work under Debian's QEMU
 #: make tree      unpack the kernel source, apply the series in build/BASE/linux
@@ -60,7 +61,7 @@ help:
 #: DIST=amd64     Debian's own kernel with our modules, on svm; or cloud-amd64, rt-amd64
 #: DEBUG=1        KASAN, lockdep, kmemleak and more, on svm; for check, fuzz, guest and kernel
 #: ICOUNT=1       on all of QEMU: one CPU, and a nanosecond of guest time is an instruction
-#: CPUS=2|4       on svm, arm64 and riscv64: so many CPUs
+#: CPUS=2|4       so many CPUs
 #: WITHIN=70      minutes that make check may take: what would take longer is not begun
 #: TIMEOUT=600    seconds after which a guest counts as hung
 #: KVER=... KDIR=... release of the kernel to build modules for, and its headers

@@ -48,11 +48,11 @@ static u64 io_value(u32 len, const void *val)
 	case 1:
 		return *(const u8 *)val;
 	case 2:
-		return get_unaligned((const u16 *)val);
+		return get_unaligned((u16 *)val);
 	case 4:
-		return get_unaligned((const u32 *)val);
+		return get_unaligned((u32 *)val);
 	default:
-		return get_unaligned((const u64 *)val);
+		return get_unaligned((u64 *)val);
 	}
 }
 

@@ -31,9 +31,10 @@
  */
 static struct hlist_head *ack_bucket(struct kvm *kvm, u32 gsi)
 {
-	if (IS_ENABLED(CONFIG_HAVE_KVM_IRQ_ROUTING) && gsi >= KVM_MAX_IRQ_ROUTES)
+#ifdef CONFIG_HAVE_KVM_IRQ_ROUTING
+	if (gsi >= KVM_MAX_IRQ_ROUTES)
 		return &kvm->irq_ack_never;
-
+#endif
 	return &kvm->irq_ack_notifiers[hash_min(gsi, KVM_IRQ_ACK_HASH_BITS)];
 }
 
