@@ -86,8 +86,8 @@ warnings() { # ours|stock
 		grep -E 'error' "$log" | head -n 5 >&2
 		die "KVM of $1 does not compile for $target, see $log"
 	}
-	[ -n "$(find "$dir/objects/$kvm_dir" "$dir/objects/virt" -name eventfd.o | head -n 1)" ] ||
-		die "KVM of $1 has no eventfd.o for $target"
+	[ -n "$(find "$dir/objects/$kvm_dir" "$dir/objects/virt" -name kvm_main.o | head -n 1)" ] ||
+		die "KVM of $1 has no kvm_main.o for $target"
 	{
 		sed "s,^$dir/$1/,,; s,^arch/[a-z0-9]*/kvm/\.\./\.\./\.\./,," "$log" |
 			grep -E ':[0-9]+:([0-9]+:)? (warning|error)' | grep -F -f "$dir/touched" | sed 's/:[0-9]*:[0-9]*:/:/'

@@ -75,6 +75,53 @@ FACT(mask_storm, "IRQFD-36 IRQFD-37 resamplers come and go while the guest masks
 	TEST_ASSERT(!pin_is_high(PIN_GSI), "The last deassign left the line high");
 }
 
+static void prepare_unmask(void)
+{
+	set_route(PIN_ROUTE(PIN_GSI, PIN_CHIP, PIN_GSI));
+	set_line(PIN_GSI, 0);
+	take_irqs();
+	program_pin(PIN_GSI, VECTOR, LEVEL | MASKED);
+	set_line(PIN_GSI, 1);
+	eventfd_take(other_fd);
+	late_before = doorbell_signals(delay);
+}
+
+static void unmask(void)
+{
+	program_pin(PIN_GSI, VECTOR, LEVEL);
+}
+
+static void reroute_late(void)
+{
+	wait_until_late();
+	set_route(MSI_ROUTE(MSI_GSI, OTHER_VECTOR));
+}
+
+static int judge_unmask(void)
+{
+	TEST_ASSERT(in_irr(vcpu, VECTOR), "The line is up and does not interrupt");
+	return eventfd_take(other_fd);
+}
+
+/* It has found the resampler, and the gsi is another's when it tells. */
+FACT(unmask_reroute, "IRQFD-36 no level is lost by routes that change amid an unmask")
+{
+	boot();
+	program_pin(PIN_GSI, VECTOR, LEVEL | MASKED);
+	fd = eventfd_new();
+	other_fd = eventfd_new();
+	irqfd_assign_resample(vm, PIN_GSI, fd, other_fd);
+	delay = doorbell_delay("kvm_notify_irqfd_resampler", 1000);
+	CONTEST(.rounds = 20,
+		.prepare = prepare_unmask,
+		.racers = { unmask, reroute_late },
+		.judge = judge_unmask,
+		.outcomes = {
+			{ "the route had gone" },
+			{ "resamplefd was signalled", true },
+		});
+}
+
 /* Devices that want the next interrupt as soon as they hear of an EOI. */
 struct device {
 	u32 gsi;
