@@ -24,7 +24,7 @@ help:
 #:                with BASE=... on that base, without on 6.12 and, in short, on 7.3 and arm64
 #: make clients   Debian's QEMU with all its transports and devices, as a test
 #: make churn     VMs that come and go, for ROUNDS=200 rounds on CPUS=2, on ours and on stock,
-#:                on svm, or with ON=vmx on that
+#:                on svm, or with ON=vmx or ON=svm-nrips on that
 #: make guest     run CMD='...' in a test guest and exit with its status
 #: make run       show irqfds and ioeventfds at work under Debian's QEMU
 #: make tree      unpack the kernel source, apply the series in build/BASE/linux

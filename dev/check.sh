@@ -185,7 +185,7 @@ slow() {
 smp() { # KERNEL PROGRAMS [ON CPUS]
 	guests=3 each=300
 	case ${3:-svm} in
-	# Bochs' CPUs take turns, in one thread; with that nothing gets lost.
+	# Bochs' CPUs take turns, in one thread: it is slow, and needs no second guest.
 	vmx) guests=1 each=900 limit=2400 ;;
 	svm) [ -n "${DEBUG-}" ] || limit=900 ;;
 	*) limit=400 ;;
