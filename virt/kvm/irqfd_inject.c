@@ -166,7 +166,20 @@ static void irqfd_end_work(struct kvm *kvm, struct kvm_kernel_irqfd *irqfd)
 		wake_up_all(&kvm->irqfds.injected);
 }
 
-/* What could not be injected in irqfd_wakeup(). */
+/*
+ * By the way that the architecture has for an only route, atomic or not: there a line may
+ * be raised and not lowered, or begin with a 0, and the work must do no less.
+ */
+static int irqfd_inject_only_route(struct kvm_kernel_irqfd *irqfd)
+{
+	struct kvm_kernel_irq_routing_entry *e =
+		kvm_irq_only_route(irqfd->kvm, irqfd->gsi);
+
+	return e ? kvm_arch_set_irq_inatomic(e, irqfd->kvm, irqfd_source_id(irqfd), 1, false) :
+		   -EWOULDBLOCK;
+}
+
+/* What could not be injected in irqfd_wakeup(), or was counted before it was there. */
 void kvm_irqfd_inject_work(struct work_struct *work)
 {
 	struct kvm_kernel_irqfd *irqfd =
@@ -175,20 +188,21 @@ void kvm_irqfd_inject_work(struct work_struct *work)
 	struct kvm *kvm = irqfd->kvm;
 	struct kvm_gsi_mask *mask;
 	bool is_masked;
-	int nr = 0;
+	int nr = 0, r = 0;
 
 	irqfd_begin_work(kvm);
 	scoped_guard(srcu, &kvm->irq_srcu) {
 		mask = kvm_gsi_mask(kvm);
 		is_masked = unlikely(mask) && !irqfd_enter_gsi(irqfd, mask);
 		if (!is_masked)
+			r = irqfd_inject_only_route(irqfd);
+		if (r == -EWOULDBLOCK)
 			nr = kvm_irq_map_gsi(kvm, routes, irqfd->gsi);
 	}
-	if (!is_masked) {
+	if (r == -EWOULDBLOCK)
 		irqfd_inject_sleeping(irqfd, routes, nr);
-		if (unlikely(mask))
-			kvm_gsi_exit(mask, irqfd->gsi);
-	}
+	if (unlikely(mask) && !is_masked)
+		kvm_gsi_exit(mask, irqfd->gsi);
 	irqfd_end_work(kvm, irqfd);
 }
 
@@ -221,13 +235,8 @@ static noinline int irqfd_try_lines(struct kvm_kernel_irqfd *irqfd)
 
 static int irqfd_inject_inatomic(struct kvm_kernel_irqfd *irqfd)
 {
-	struct kvm_kernel_irq_routing_entry *e =
-		kvm_irq_only_route(irqfd->kvm, irqfd->gsi);
-	int r = -EWOULDBLOCK;
+	int r = irqfd_inject_only_route(irqfd);
 
-	if (e)
-		r = kvm_arch_set_irq_inatomic(e, irqfd->kvm,
-					      irqfd_source_id(irqfd), 1, false);
 	if (r == -EWOULDBLOCK)
 		r = irqfd_try_lines(irqfd);
 

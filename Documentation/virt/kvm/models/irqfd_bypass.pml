@@ -9,6 +9,7 @@
  * NO_LOCK: what is posted first is not under kvm->irqfds.lock; finds "hw["
  * NO_TAIL: who has been visited stays at the head of the list; finds "hw["
  * NO_AGAIN: a producer that is added meanwhile is not posted by the walk; finds "hw["
+ * NO_ENTRY: on 6.12 what is posted first is the table's route, whatever irq_entry is; finds "hw["
  * Here kvm->irqfds.bypass_lock only keeps walks from making each other longer: without it
  * nothing is found. On arm64 it also keeps irqfd and producer for kvm_arch_repost_irqfd(),
  * which is not in this model.
@@ -18,14 +19,14 @@
 #define NOW (masked -> 0 : route)	/* irqfd_msi_route() */
 
 bool irqfds_lock, bypass_lock;
-byte route = 1;			/* of the GSI, an MSI */
+byte route;			/* of the GSI, an MSI, 0: it has none */
 bool masked;
 byte hw[2];			/* the route by which hardware posts, 0: it does not */
 byte entry[2];			/* irqfd->irq_entry, 0: all zeroes */
 bool producer[2];
 byte round, rounds[2];		/* kvm->irqfds.bypass_round, irqfd->bypass_round */
 byte list[2], nr;		/* kvm->irqfds.bypassed, from its head on */
-bool newer;			/* as in Linux 7.3: what is posted first is irq_entry */
+bool newer;			/* as in Linux 7.3: what is posted first is irq_entry's route */
 byte over;
 
 inline list_add_tail(i) { atomic { list[nr] = i; nr++ } }
@@ -46,7 +47,11 @@ active [2] proctype irqfd_add_producer() {
 #ifndef NO_LOCK
 	lock(irqfds_lock);		/* kvm_arch_irq_bypass_add_producer() */
 #endif
+#ifdef NO_ENTRY
 	atomic { producer[me] = true; r = (newer -> entry[me] : NOW) };
+#else
+	atomic { producer[me] = true; r = (newer || !entry[me] -> entry[me] : route) };
+#endif
 	hw[me] = r;
 #ifndef NO_LOCK
 	unlock(irqfds_lock);
@@ -105,7 +110,14 @@ active proctype kvm_set_irq_routing() {
 	:: newer = true
 	:: skip
 	fi;
-	route = 2;
+	if
+	:: route = 1; irqfds_update_bypass()
+	:: skip
+	fi;
+	if
+	:: route = 0
+	:: route = 2
+	fi;
 	irqfds_update_bypass();
 	assert(hw[0] != 1); assert(hw[1] != 1);
 	over++

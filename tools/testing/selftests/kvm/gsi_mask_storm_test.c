@@ -519,6 +519,53 @@ FACT(vm_goes, "MASK-5 a VM may go while gsis are masked and interrupts pending")
 	}
 }
 
+#ifdef __riscv
+static int init_irqchip(int fd)
+{
+	return __kvm_device_attr_set(fd, KVM_DEV_RISCV_AIA_GRP_CTRL, KVM_DEV_RISCV_AIA_CTRL_INIT, NULL);
+}
+
+static void *init_in_vain(void *arg)
+{
+	int i;
+
+	for (i = 0; i < NR_ROUNDS; i++)
+		TEST_ASSERT_ERRNO(init_irqchip(*(int *)arg), EINVAL);
+	return NULL;
+}
+
+/* It has its sources and its routes by the time that it finds a vCPU without an address. */
+FACT(init_fails, "MASK-5 an unmask amid an AIA that fails to initialize touches nothing of it")
+{
+	pthread_t thread;
+	int fd, i;
+
+	TEST_REQUIRE(kvm_has_cap(KVM_CAP_GSI_MASK));
+	vm = vm_create(1);
+	vcpu = __vm_vcpu_add(vm, 0);
+	fd = kvm_create_device(vm, KVM_DEV_TYPE_RISCV_AIA);
+	aia_configure(fd, KVM_DEV_RISCV_AIA_CONFIG_IDS, NR_IDENTITIES);
+	aia_configure(fd, KVM_DEV_RISCV_AIA_CONFIG_SRCS, NR_SOURCES);
+	aia_set_addr(fd, KVM_DEV_RISCV_AIA_ADDR_APLIC, APLIC_GPA);
+	TEST_ASSERT_ERRNO(init_irqchip(fd), EINVAL);
+
+	pthread_create(&thread, NULL, init_in_vain, &fd);
+	for (i = 0; i < 10 * NR_ROUNDS; i++) {
+		mask(1 + i % NR_SOURCES);
+		unmask(1 + i % NR_SOURCES);
+	}
+	pthread_join(thread, NULL);
+
+	init_aia(fd, 1);
+	keep_irqchip(fd, true);
+	connect_pin(PIN_GSI, VECTOR, EDGE);
+	mask(PIN_GSI);
+	eventfd_signal(new_irqfd(PIN_GSI));
+	unmask(PIN_GSI);
+	TEST_ASSERT(in_irr(vcpu, VECTOR), "It does not work after that");
+}
+#endif
+
 int main(int argc, char *argv[])
 {
 	TEST_REQUIRE(kvm_has_cap(KVM_CAP_IRQFD));

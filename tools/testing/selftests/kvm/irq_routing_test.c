@@ -412,7 +412,6 @@ FACT(x2apic_ids, "ROUTE-4 with 32-bit APIC ids the low byte of address_hi must b
 	TEST_ASSERT(!in_irr(vcpu, OTHER_VECTOR + 1), "address_hi is not looked at");
 }
 #elif defined(__aarch64__)
-/* Unless it is cached: then KVM does not look at the flag. */
 FACT(no_devid, "ROUTE-4 an MSI without KVM_MSI_VALID_DEVID is accepted, and has no translation")
 {
 	int fd;
@@ -431,6 +430,20 @@ FACT(no_devid, "ROUTE-4 an MSI without KVM_MSI_VALID_DEVID is accepted, and has 
 	set_route(MSI_ROUTE(MSI_GSI, VECTOR));
 	eventfd_signal(fd);
 	wait_until(in_irr(vcpu, VECTOR));
+}
+
+FACT(no_devid_cached, "ROUTE-4 nor has it the translation that another MSI has left in the cache")
+{
+	int fd;
+
+	TEST_REQUIRE(!kvm_is_older());
+	fd = boot_with_msi();
+	must_inject(fd, VECTOR);
+	must_inject(fd, VECTOR);
+	set_route(with_flags(MSI_ROUTE(MSI_GSI, VECTOR), 0));
+	eventfd_signal(fd);
+	irqfd_deassign(vm, MSI_GSI, fd);
+	TEST_ASSERT(irr_is_empty(vcpu), "It leads somewhere");
 }
 #else
 FACT(devid, "ROUTE-4 an MSI with KVM_MSI_VALID_DEVID is accepted, and no other")

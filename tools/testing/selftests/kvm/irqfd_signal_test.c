@@ -379,6 +379,21 @@ FACT(spi_level, "IRQFD-24 a level triggered SPI stays up until an EOI that is re
 	take_irqs();
 	TEST_ASSERT_EQ(irqs_taken(VECTOR), 4);
 }
+
+/* Deassign waits for the work that assign has queued. */
+FACT(spi_level_counted, "IRQFD-19 IRQFD-24 a count at assign raises a level triggered SPI for good")
+{
+	int fd = eventfd_new();
+
+	TEST_REQUIRE(!kvm_is_older());
+	boot();
+	program_pin(PIN_GSI, VECTOR, LEVEL);
+	eventfd_signal(fd);
+	irqfd_assign(vm, PIN_GSI, fd);
+	irqfd_deassign(vm, PIN_GSI, fd);
+	TEST_ASSERT(pin_is_high(PIN_GSI), "The line is down again");
+	TEST_ASSERT(in_irr(vcpu, VECTOR), "The count did not inject");
+}
 #else
 /* As where the processor has no guest interrupt file left. */
 FACT(msi_emulated, "IRQFD-24 so it is at an IMSIC that KVM emulates")
@@ -478,6 +493,25 @@ FACT(source_level, "IRQFD-24 so is a level triggered one, for one interrupt")
 	TEST_ASSERT(irr_is_empty(vcpu), "The level interrupts by itself again");
 	run_in_guest(guest_eoi, VECTOR, 0, 0);
 	TEST_ASSERT(in_irr(vcpu, VECTOR), "A level that stays interrupts once");
+}
+
+/* Deassign waits for the work that assign has queued. */
+FACT(source_counted, "IRQFD-19 IRQFD-24 a count at assign is an edge at a source that is high")
+{
+	int fd = eventfd_new();
+
+	TEST_REQUIRE(!kvm_is_older());
+	boot();
+	program_pin(PIN_GSI, VECTOR, EDGE);
+	set_line(PIN_GSI, 1);
+	take_irqs();
+	TEST_ASSERT_EQ(irqs_taken(VECTOR), 1);
+	eventfd_signal(fd);
+	irqfd_assign(vm, PIN_GSI, fd);
+	irqfd_deassign(vm, PIN_GSI, fd);
+	take_irqs();
+	TEST_ASSERT_EQ(irqs_taken(VECTOR), 2);
+	TEST_ASSERT(!pin_is_high(PIN_GSI), "The pulse has not come to an end");
 }
 
 FACT(source_resample, "IRQFD-39 RESAMPLE raises a source, and the last deassign lowers it, no EOI")

@@ -116,6 +116,21 @@ FACT(kept, "MASK-6 ROUTE-2 an LPI that is posted and not taken yet outlives a ma
 	must_come(OTHER_VECTOR, true);
 }
 
+FACT(kept_deassigned, "IRQFD-26 an LPI that is posted and not taken outlives a deassign and its device")
+{
+	boot_with_device();
+	must_come(VECTOR, true);
+	doorbell_fire(device);
+	irqfd_deassign(vm, MSI_GSI, fd);
+	TEST_ASSERT(take(VECTOR) > 0, "The deassign has lost it");
+
+	irqfd_assign(vm, MSI_GSI, fd);
+	must_come(VECTOR, true);
+	doorbell_fire(device);
+	doorbell_end(device);
+	TEST_ASSERT(take(VECTOR) > 0, "It has gone with its device");
+}
+
 FACT(unknown, "ROUTE-2 an MSI that the guest's ITS does not know yet is posted by its next route")
 {
 	boot_with_device();
