@@ -2,11 +2,14 @@
 # tools_test.sh: facts about the scripts in dev/, as TAP: who is told to end, in whatever
 # phase, ends soon, with all that it has started, and says by its status which signal it was.
 # And dev/mutations are still about the code as it is, on this base, whatever their machine.
+# And check.sh passes only if all that it is to run has run, told in a checkout of its own,
+# whose builds do nothing and whose guests tell that all programs passed.
 # shellcheck disable=SC2317
 . "$(dirname "$0")/lib.sh"
-unset KVM_GROUP KERNEL DEBUG ICOUNT CPUS MODULES KERNEL_IMAGE ON
+unset KVM_GROUP KERNEL DEBUG ICOUNT CPUS MODULES KERNEL_IMAGE ON DIST WITHIN LINUX_SRC
 pid=
-trap '[ -z "$pid" ] || kill "$pid" 2>/dev/null' EXIT
+toy=$build/toy-check
+trap '[ -z "$pid" ] || kill "$pid" 2>/dev/null; rm -rf "$toy" "$build/toy.out"' EXIT
 trap 'exit 143' TERM
 
 within() { # SECONDS CONDITION...
@@ -60,13 +63,65 @@ stale() {
 	rm -f "$build/mutated"
 }
 
+stub() { # SCRIPT, on stdin
+	{ echo '#!/bin/sh'; cat; } > "$toy/dev/$1" && chmod 755 "$toy/dev/$1" || die "cannot write to $build"
+}
+make_toy() {
+	rm -rf "$toy" && mkdir "$toy" && cp -r "$top/dev" "$toy/" || die "cannot write to $build"
+	for s in lint.sh kernel.sh tests.sh tree.sh; do echo exit 0 | stub "$s"; done
+	for s in bases_test.sh tools_test.sh; do echo 'echo 1..1; echo ok 1 a fact' | stub "$s"; done
+	# As run_tests tells it, or clients and live, which are one program.
+	stub guest.sh <<-'END'
+		set -f
+		list=${CMD#*run_tests * } more=
+		case $CMD in
+		*run_tests*-- | *run_tests*'-- ') ;;
+		*run_tests*) more='vms modules' ;;
+		*) list=all ;;
+		esac
+		for p in $list $more; do
+			[ "$p" = -- ] || printf '#@ start ours %s\n1..1\nok 1 a fact\n#@ end 0\n' "$p"
+		done
+		echo '#@ done'
+	END
+}
+# check MODE: in the toy, and what it says is in toy.out
+check() { BASE=6.12 "$toy/dev/check.sh" "$1" > "$build/toy.out" 2>&1; }
+says() { grep -q -- "$1" "$build/toy.out" || { echo "it does not say $1"; cat "$build/toy.out"; }; }
+passes() { # MODE
+	make_toy
+	check "$1" || { echo "its status is $?"; cat "$build/toy.out"; }
+	says '^[1-9][0-9]* passed, 0 failed, [0-9]* skipped$'
+}
+# cut_short BASE MODE: what runs on that base is killed in the midst
+cut_short() {
+	make_toy
+	stub lint.sh <<-END
+		[ \$BASE != $1 ] || kill -s KILL \$PPID
+	END
+	! check "$2" || echo "its status is 0"
+	says '^FAIL build/.*was cut short$'
+	says '^[0-9]* passed, 1 failed, '
+}
+# As where the disk is full.
+empty_sum() {
+	make_toy
+	echo ': > "${0%/*}/../build/6.12/logs/check-other.sum"' | stub tests.sh
+	! check clients || echo "its status is 0"
+	says '^[0-9]* passed, 1 failed, '
+}
+
 echo "TAP version 13"
-echo "1..8"
+echo "1..12"
 fact "each mutation changes something, and its fact is there" stale
 for s in HUP:129 INT:130 TERM:143; do
 	fact "guest.sh ends by ${s%:*} while its guest runs" \
 		told "${s%:*}" "${s#*:}" qemu-system-x86 "$top/dev/guest.sh"
 done
+fact "check.sh passes if all has run" passes all
+fact "check.sh fails if its first part is killed" cut_short 6.12 all
+fact "check.sh fails if a later part is killed" cut_short 7.3 all
+fact "check.sh fails if a sum is lost" empty_sum
 # It packs until it has the images.
 lock_images
 for s in HUP:129 INT:130 TERM:143; do
