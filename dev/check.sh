@@ -32,9 +32,18 @@ failed() {
 	sum "$1" 0 1 0
 }
 
+# Two checks at once would count each other's verdicts, or take them away.
+lock_logs() {
+	[ "${KVM_CHECK_LOCKED-}" = "$logs" ] && return
+	command exec 6>"$logs/.check.lock" || die "cannot write to $logs"
+	flock -n 6 || die "another check is at work in $(name_of "$logs"); end it first, or let it end"
+	export KVM_CHECK_LOCKED="$logs"
+}
 # Until it has told all, that it has not: whatever ends it then.
 begin() {
-	mkdir -p "$logs" && rm -f "$logs"/check-*.verdict "$logs"/check-*.sum || die "cannot write to $logs"
+	mkdir -p "$logs" || die "cannot write to $logs"
+	lock_logs
+	rm -f "$logs"/check-*.verdict "$logs"/check-*.sum || die "cannot write to $logs"
 	failed begun "$(name_of "$logs"): its check was cut short"
 }
 told() { rm -f "$logs"/check-begun.*; }

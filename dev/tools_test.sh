@@ -9,7 +9,7 @@
 unset KVM_GROUP KERNEL DEBUG ICOUNT CPUS MODULES KERNEL_IMAGE ON DIST WITHIN LINUX_SRC
 pid=
 toy=$build/toy-check
-trap '[ -z "$pid" ] || kill "$pid" 2>/dev/null; rm -rf "$toy" "$build/toy.out"' EXIT
+trap '[ -z "$pid" ] || kill "$pid" 2>/dev/null; rm -rf "$toy" "$build"/toy.out "$build"/toy.first' EXIT
 trap 'exit 143' TERM
 
 within() { # SECONDS CONDITION...
@@ -103,6 +103,20 @@ cut_short() {
 	says '^FAIL build/.*was cut short$'
 	says '^[0-9]* passed, 1 failed, '
 }
+# While a guest of the first one runs.
+two_at_once() {
+	make_toy
+	sed -i '2i mkdir "$0.runs" 2>/dev/null && while [ -e "$0.runs" ]; do sleep 0.1; done' "$toy/dev/guest.sh"
+	BASE=6.12 "$toy/dev/check.sh" clients > "$build/toy.first" 2>&1 &
+	pid=$!
+	within 10 [ -e "$toy/dev/guest.sh.runs" ] || echo "the first one does not begin"
+	! check churn || echo "the second one does not refuse"
+	says '^error: another check is at work in build/6.12/logs'
+	rmdir "$toy/dev/guest.sh.runs"
+	wait "$pid" || echo "the first one has the status $?"
+	pid=
+	grep -q '^1 passed, 0 failed, 0 skipped$' "$build/toy.first" || cat "$build/toy.first"
+}
 # As where the disk is full.
 empty_sum() {
 	make_toy
@@ -112,7 +126,7 @@ empty_sum() {
 }
 
 echo "TAP version 13"
-echo "1..12"
+echo "1..13"
 fact "each mutation changes something, and its fact is there" stale
 for s in HUP:129 INT:130 TERM:143; do
 	fact "guest.sh ends by ${s%:*} while its guest runs" \
@@ -122,6 +136,7 @@ fact "check.sh passes if all has run" passes all
 fact "check.sh fails if its first part is killed" cut_short 6.12 all
 fact "check.sh fails if a later part is killed" cut_short 7.3 all
 fact "check.sh fails if a sum is lost" empty_sum
+fact "check.sh refuses while another one is at work" two_at_once
 # It packs until it has the images.
 lock_images
 for s in HUP:129 INT:130 TERM:143; do
