@@ -35,9 +35,22 @@ in_line() { paste -sd ' ' -; }
 of() { printf '%s\n' "$was" | sed -n "s,^$1 ,,p"; } # KIND
 was_in() { of in | grep -qx "$1"; }
 
+# Who traces or probes KVM holds kvm itself, and no module of those that need it.
+kvm_held() { is_in kvm && in_use kvm "$(find /sys/module/kvm/holders -type l | wc -l)"; }
+
+# A kvm that stays is of no use without the vendor's module: then that stays, too.
+let_go() {
+	tries=50
+	while kvm_held; do
+		tries=$((tries - 1))
+		[ $tries -gt 0 ] || { why="kvm is in use, maybe by a trace or probe of it"; return 1; }
+		sleep 0.2
+	done
+}
+
 # A process that has just ended may still be letting go.
 take_out() { # [MODULE...]
-	[ $# -gt 0 ] || set -- irte doorbell $vendor kvm
+	[ $# -gt 0 ] || { let_go && set -- irte doorbell $vendor kvm || return 1; }
 	for m; do
 		tries=50
 		while is_in "$m" && ! why=$(rmmod "$m" 2>&1); do
@@ -102,18 +115,18 @@ put_in() { # own|ours
 
 by_modprobe() {
 	warn "the kernel's own modules do not load as they were: $why"
-	take_out && why=$(modprobe $vendor 2>&1)
+	{ take_out || ! ours_in; } && why=$(modprobe $vendor 2>&1)
 }
 
 put_back() {
 	if ! was_in kvm; then
-		take_out || die "KVM's modules are in use: $why; end the VM, then make live UNDO=1"
+		take_out || die "KVM's modules are in use: $why; end that, then make live UNDO=1"
 		needed=
 		for m in $(of needs); do was_in "$m" || needed="$m $needed"; done
 		for m in $needed; do rmmod "$m" 2>/dev/null; done
 	elif ours_in || ! is_in kvm || ! is_in $vendor || [ -n "$(lost kvm; lost $vendor)" ]; then
 		put_in own || by_modprobe ||
-			die "the kernel's own modules are not back: $why; end VMs, then make live UNDO=1, or modprobe $vendor"
+			die "the kernel's own modules are not back: $why; end what uses KVM, then make live UNDO=1, or modprobe $vendor"
 	fi
 	take_out irte doorbell || warn "$why"
 	rm -f "$live/kept" "$live/was"
@@ -198,6 +211,7 @@ check_idle() {
 		esac
 	done
 	! is_in $vendor || ! in_use $vendor 0 || die "$vendor is in use, by whom is not to be seen here; end all VMs first"
+	! kvm_held || die "kvm is in use, maybe by a trace or probe of it; end that first"
 	for m in vboxdrv vmmon; do
 		! is_in $m || ! in_use $m 0 || die "another hypervisor has $m in use; end that first"
 	done
