@@ -34,6 +34,7 @@ in_line() { paste -sd ' ' -; }
 # What was before, as write_down tells it.
 of() { printf '%s\n' "$was" | sed -n "s,^$1 ,,p"; } # KIND
 was_in() { of in | grep -qx "$1"; }
+has_vendor() { ! was_in $vendor || is_in $vendor; }
 
 # Who traces or probes KVM holds kvm itself, and no module of those that need it.
 kvm_held() { is_in kvm && in_use kvm "$(find /sys/module/kvm/holders -type l | wc -l)"; }
@@ -121,14 +122,15 @@ by_modprobe() {
 put_back() {
 	if ! was_in kvm; then
 		take_out || die "KVM's modules are in use: $why; end that, then make live UNDO=1"
-		needed=
-		for m in $(of needs); do was_in "$m" || needed="$m $needed"; done
-		for m in $needed; do rmmod "$m" 2>/dev/null; done
-	elif ours_in || ! is_in kvm || ! is_in $vendor || [ -n "$(lost kvm; lost $vendor)" ]; then
+	elif ours_in || ! is_in kvm || ! has_vendor || [ -n "$(lost kvm; lost $vendor)" ]; then
 		put_in own || by_modprobe ||
 			die "the kernel's own modules are not back: $why; end what uses KVM, then make live UNDO=1, or modprobe $vendor"
 	fi
-	take_out irte doorbell || warn "$why"
+	# shellcheck disable=SC2046
+	take_out irte doorbell $(was_in $vendor || echo $vendor) || warn "$why"
+	needed=
+	for m in $(of needs); do was_in "$m" || needed="$m $needed"; done
+	for m in $needed; do rmmod "$m" 2>/dev/null; done
 	rm -f "$live/kept" "$live/was"
 }
 
@@ -266,7 +268,7 @@ write_down() {
 		echo "boot $(boot_id)"
 		echo "printk $(cat /proc/sys/kernel/printk)"
 		needs | sed 's/^/needs /'
-		for m in kvm $(needs); do ! is_in "$m" || echo "in $m"; done
+		for m in kvm $vendor $(needs); do ! is_in "$m" || echo "in $m"; done
 		for m in kvm $vendor; do
 			echo "file $m $(own_file "$m")"
 			parameters "$m" | sed "s/^/$m /"
@@ -457,7 +459,7 @@ if [ -n "${UNDO-}" ]; then
 		! ours_in || check_series
 		write_down
 	}
-	if ! ours_in && { ! was_in kvm || { is_in kvm && is_in $vendor; }; }; then
+	if ! ours_in && { ! was_in kvm || { is_in kvm && has_vendor; }; }; then
 		rm -f "$live/was"
 		say "the kernel's own modules are in already"
 		exit 0
