@@ -192,6 +192,15 @@ own_file() { # MODULE
 	modprobe -D "$1" 2>/dev/null |
 		sed -n "s,^insmod \([^ ]*/$(in_file "$1")\.ko[^ ]*\).*,\1,p" | head -n 1
 }
+content() { # FILE
+	case $1 in
+	*.xz) xz -dc "$1" ;;
+	*.zst) zstd -qdc "$1" ;;
+	*.gz) gzip -dc "$1" ;;
+	*) cat "$1" ;;
+	esac
+}
+hex() { od -An -v -tx1 | tr -d ' \n'; }
 needs() {
 	modprobe -D $vendor 2>/dev/null |
 		sed -n "/\/$(in_file $vendor)\.ko/q; s,^insmod [^ ]*/\([^/ .]*\)\.ko.*,\1,p" |
@@ -226,7 +235,18 @@ check_own() {
 		case $(modprobe -D "$m" 2>/dev/null) in
 		*builtin*) die "KVM is built into $kver, its modules cannot be changed" ;;
 		esac
-		[ -n "$(own_file "$m")" ] || die "modprobe does not say where the kernel's own $m is; is it in /lib/modules/$kver?"
+		file=$(own_file "$m")
+		[ -n "$file" ] || die "modprobe does not say where the kernel's own $m is; is it in /lib/modules/$kver?"
+		content "$file" >/dev/null 2>&1 || die "$file cannot be read; is what unpacks it installed?"
+	done
+}
+
+# What is put back must be what was there: a package may have brought another file since.
+check_same() {
+	for m in kvm $vendor; do
+		id=/sys/module/$m/notes/.note.gnu.build-id
+		[ ! -r "$id" ] || content "$(own_file "$m")" | hex | grep -q "$(hex < "$id")" ||
+			die "the $m that is in is another than that in /lib/modules/$kver, and could not be put back; modprobe -r $vendor kvm, modprobe $vendor, then once more"
 	done
 }
 
@@ -245,17 +265,12 @@ check_machine() {
 		die "ours are still in, of an earlier KEEP=1; make live UNDO=1 first"
 	fi
 	check_series
+	check_same
 }
 
 # modinfo does not tell of a parameter that has no description.
 check_series() {
-	file=$(own_file kvm)
-	case $file in
-	*.xz) xz -dc "$file" ;;
-	*.zst) zstd -qdc "$file" ;;
-	*.gz) gzip -dc "$file" ;;
-	*) cat "$file" ;;
-	esac | grep -q eventfd_fastpath || return 0
+	content "$(own_file kvm)" | grep -q eventfd_fastpath || return 0
 	die "the modules in /lib/modules/$kver have the series already; is kvm-eventfd-dkms installed?"
 }
 
