@@ -114,6 +114,15 @@ put_in() { # own|ours
 	done
 }
 
+# A new node is as udev's rules have it. Whom else it was given to, by chmod or setfacl, has it.
+give_node() {
+	node=$(of node)
+	[ -n "$node" ] && [ -e /dev/kvm ] || return 0
+	udevadm settle 2>/dev/null
+	chmod "${node%% *}" /dev/kvm && chown "${node#* }" /dev/kvm || warn "/dev/kvm is not as before"
+	[ -z "$(of acl)" ] || of acl | setfacl --set-file=- /dev/kvm || warn "the ACL of /dev/kvm is not as before"
+}
+
 by_modprobe() {
 	warn "the kernel's own modules do not load as they were: $why"
 	{ take_out || ! ours_in; } && why=$(modprobe $vendor 2>&1)
@@ -131,6 +140,7 @@ put_back() {
 	needed=
 	for m in $(of needs); do was_in "$m" || needed="$m $needed"; done
 	for m in $needed; do rmmod "$m" 2>/dev/null; done
+	give_node
 	rm -f "$live/kept" "$live/was"
 }
 
@@ -172,7 +182,7 @@ guard() { # PID OF WHO WAITS
 		kill -s KILL $who
 	done
 	clean
-	[ ! -e "$live/keep" ] || { mv "$live/keep" "$live/kept"; exit 0; }
+	[ ! -e "$live/keep" ] || { give_node; mv "$live/keep" "$live/kept"; exit 0; }
 	put_back
 	say "the kernel's own modules are as they were"
 }
@@ -282,6 +292,8 @@ write_down() {
 		echo "release $kver"
 		echo "boot $(boot_id)"
 		echo "printk $(cat /proc/sys/kernel/printk)"
+		[ ! -e /dev/kvm ] || stat -c 'node %a %u:%g' /dev/kvm
+		! command -v getfacl >/dev/null || getfacl -cpn /dev/kvm 2>/dev/null | sed -n 's/^./acl &/p'
 		needs | sed 's/^/needs /'
 		for m in kvm $vendor $(needs); do ! is_in "$m" || echo "in $m"; done
 		for m in kvm $vendor; do
