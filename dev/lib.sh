@@ -3,6 +3,7 @@
 
 LC_ALL=C
 export LC_ALL
+PATH=$PATH:/usr/sbin:/sbin	# depmod and modprobe; a user has no such folders there
 top=$(cd "$(dirname "$0")/.." && pwd) || exit 1
 
 say() { echo "== $*" >&2; }

@@ -18,7 +18,6 @@
 #                       takes away what killed tests have left, and puts the kernel's
 #                       own modules in, with their parameters
 . "$(dirname "$0")/lib.sh"
-PATH=$PATH:/usr/sbin:/sbin
 live=$top/build/live
 kver=$(uname -r)
 modules=$build/modules/$kver

@@ -125,8 +125,15 @@ empty_sum() {
 	says '^[0-9]* passed, 1 failed, '
 }
 
+# What modules.sh needs for a kernel of Debian's.
+of_a_user() {
+	make_toy
+	echo 'command -v depmod modprobe >/dev/null' | stub kernel.sh
+	PATH=/usr/bin:/bin check clients || { echo "its status is $?"; cat "$build/toy.out"; }
+}
+
 echo "TAP version 13"
-echo "1..13"
+echo "1..14"
 fact "each mutation changes something, and its fact is there" stale
 for s in HUP:129 INT:130 TERM:143; do
 	fact "guest.sh ends by ${s%:*} while its guest runs" \
@@ -137,6 +144,7 @@ fact "check.sh fails if its first part is killed" cut_short 6.12 all
 fact "check.sh fails if a later part is killed" cut_short 7.3 all
 fact "check.sh fails if a sum is lost" empty_sum
 fact "check.sh refuses while another one is at work" two_at_once
+fact "a user's PATH will do" of_a_user
 # It packs until it has the images.
 lock_images
 for s in HUP:129 INT:130 TERM:143; do
