@@ -110,15 +110,21 @@ wrong_version() {
 	SRC=$toy/none refused "none; install" 6.12 tree.sh
 	for b in 6.12 7.3; do gone "build/$b/stock"; gone "build/$b/stock.new"; gone "build/$b/linux"; done
 }
+# Fetched from Debian's own, whoever else's lists are here; without lists, from what there is.
 no_source() {
 	mkdir -p "$toy/build/bin"
 	cat > "$toy/build/bin/apt-get" <<-'END'
 		#!/bin/sh
-		[ "$2" != --print-uris ] || echo "'http://m/dists/stable/InRelease' m 0"
+		case $* in
+		indextargets*'Origin: Debian'*) printf '%s\n' 'http://m/updates/ stable-updates' "${LIST-http://m/debian/ stable}" ;;
+		*--print-uris*) printf "'http://%s/dists/stable/InRelease' m 0\n" other m ;;
+		esac
 		exit 1
 	END
 	chmod +x "$toy/build/bin/apt-get"
 	PATH=$toy/build/bin:$PATH SRC='' refused 'no source of Linux 7.3 is to be had' 7.3 fetch.sh
+	grep -q 'from trixie-backports of http://m/debian, ' "$run" || cat "$run"
+	LIST='' PATH=$toy/build/bin:$PATH SRC='' refused 'from trixie-backports of http://other, ' 7.3 fetch.sh
 	PATH=$toy/build/bin:$PATH SRC='' on 7.3 tree.sh stock
 	[ $? = "$no_source" ] || echo "make check could not know that"
 	PATH=$toy/build/bin:$PATH tree 6.12
