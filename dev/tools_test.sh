@@ -132,8 +132,37 @@ of_a_user() {
 	PATH=/usr/bin:/bin check clients || { echo "its status is $?"; cat "$build/toy.out"; }
 }
 
+# mutant WHAT IT SAYS RESULT...: of a guest without the one mutation, and of those with it
+mutant() {
+	make_toy
+	t=$toy/build/6.12/linux
+	mkdir -p "$t/arch/x86/kvm" "$t/virt/lib" && echo one > "$t/virt/lib/one.c" &&
+		printf 'modules:\n\ttouch $(M)/irqbypass.ko\n' > "$t/Makefile" &&
+		echo 'virt/lib/one.c|svm|one_test|ONE-1|s/one/two/' > "$toy/dev/mutations" || die "cannot write to $build"
+	stub guest.sh <<-'END'
+		result=$(head -n 1 "$0.told")
+		sed -i 1d "$0.told"
+		echo "$result"
+		case $result in ok*) exit 0 ;; 'not ok'*) exit 1 ;; *) exit 125 ;; esac
+	END
+	wanted=$1
+	shift
+	printf '%s\n' "$@" > "$toy/dev/guest.sh.told"
+	BASE=6.12 "$toy/dev/mutate.sh" > "$build/toy.out" 2>&1
+	says "$wanted"
+	[ ! -s "$toy/dev/guest.sh.told" ] || echo "guests were not started: $(cat "$toy/dev/guest.sh.told")"
+}
+cannot_run='error: the svm machine did not start' asleep='error: the svm guest fell asleep'
+mutants() {
+	mutant '^1 mutations noticed, 0 not' ok 'not ok 1 ONE-1'
+	mutant '^STALE .*did not start' ok "$cannot_run" "$cannot_run"
+	mutant '^dead ' ok "$cannot_run" 'not ok 1 ONE-1'
+	mutant '^ALIVE ' ok "$asleep" ok
+	mutant '^dead ' ok "$asleep" "$asleep"
+}
+
 echo "TAP version 13"
-echo "1..14"
+echo "1..15"
 fact "each mutation changes something, and its fact is there" stale
 for s in HUP:129 INT:130 TERM:143; do
 	fact "guest.sh ends by ${s%:*} while its guest runs" \
@@ -145,6 +174,7 @@ fact "check.sh fails if a later part is killed" cut_short 7.3 all
 fact "check.sh fails if a sum is lost" empty_sum
 fact "check.sh refuses while another one is at work" two_at_once
 fact "a user's PATH will do" of_a_user
+fact "mutate.sh: a guest that could not run has not noticed" mutants
 # It packs until it has the images.
 lock_images
 for s in HUP:129 INT:130 TERM:143; do
