@@ -161,8 +161,26 @@ mutants() {
 	mutant '^dead ' ok "$asleep" "$asleep"
 }
 
+# kcsan FUZZER'S-STATUS [LINE OF THE KERNEL'S]: no test but the fuzzer
+kcsan() {
+	printf '%s\n' 'kcsan: enabled' "${2-}" 'guest: exit 0' > "$toy/kernel"
+	printf '%s\n' '#@ done' '#@ start stock fuzzer' "#@ end $1" > "$toy/run"
+	BASE=6.12 "$toy/dev/kcsan.sh" > "$build/toy.out" 2>&1
+}
+kcsan_judges() {
+	make_toy
+	sed -i 's/^build_besides .*//' "$toy/dev/kcsan.sh"
+	echo 'cd "${0%/*}/.." && cp kernel build/6.12/logs/kcsan.kernel && cat run' | stub guest.sh
+	kcsan 0 || { echo "its status is $?"; cat "$build/toy.out"; }
+	! kcsan 1 || echo "its status is 0 where the fuzzer fails"
+	says '^FAIL svm: fuzzer'
+	! kcsan 0 '** 7 printk messages dropped **' || echo "its status is 0 where reports are lost"
+	says '^error: reports are lost'
+	! kcsan 0 'BUG: KCSAN: data-race in a [kvm] / b [kvm]' || echo "its status is 0 where KVM races"
+}
+
 echo "TAP version 13"
-echo "1..15"
+echo "1..16"
 fact "each mutation changes something, and its fact is there" stale
 for s in HUP:129 INT:130 TERM:143; do
 	fact "guest.sh ends by ${s%:*} while its guest runs" \
@@ -175,6 +193,7 @@ fact "check.sh fails if a sum is lost" empty_sum
 fact "check.sh refuses while another one is at work" two_at_once
 fact "a user's PATH will do" of_a_user
 fact "mutate.sh: a guest that could not run has not noticed" mutants
+fact "kcsan.sh fails if a test does, or if reports are lost" kcsan_judges
 # It packs until it has the images.
 lock_images
 for s in HUP:129 INT:130 TERM:143; do
