@@ -143,6 +143,15 @@ two_trees() {
 	has build/7.3/linux/virt/kvm/two.c '^D'
 	lacks build/6.12/linux/virt/kvm/two.c '^D'
 }
+changed_source() {
+	tree 6.12
+	sed -i 's/^j$/J/' "$toy/src-6.12/virt/kvm/two.c"
+	tree 6.12
+	has build/6.12/linux/virt/kvm/two.c '^J'
+	l=$(stat -c %i "$toy/build/6.12/stock")
+	tree 6.12
+	[ "$(stat -c %i "$toy/build/6.12/stock")" = "$l" ] || echo "it is unpacked anew though nothing has changed"
+}
 own_places() {
 	two_trees
 	there build/7.3/linux/tools/testing/selftests/kvm/include/x86/mark.h
@@ -274,7 +283,7 @@ part() {
 
 make_toy
 echo "TAP version 13"
-echo "1..15"
+echo "1..16"
 toy_fact() { # NAME CHECK
 	fact "$@"
 	clean_toy
@@ -290,6 +299,7 @@ else
 	toy_fact "no source of 7.3 is to be had, and 6.12 goes on" no_source
 fi
 toy_fact "one series, two trees beside each other" two_trees
+toy_fact "a source in a directory is taken anew if it has changed" changed_source
 toy_fact "a file of ours that is for one base, at its place there" own_places
 toy_fact "a cut never takes more than it says" greedy_cut
 toy_fact "a base's own cut comes first" own_cut
