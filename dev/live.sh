@@ -504,7 +504,8 @@ check_machine
 check_idle
 [ "${1-}" != --check ] || exit 0
 [ -n "${BUILT-}" ] || { "$top/dev/modules.sh" "$kver" && "$top/dev/tests.sh"; } || exit 1
-for f in "$modules/kvm.ko" "$modules/$(echo $vendor | tr _ -).ko" "$tests/eventfd_perf_test"; do
+# A build that has failed leaves the modules of before, and no stamp.
+for f in "$modules/.stamp" "$modules/kvm.ko" "$modules/$(echo $vendor | tr _ -).ko" "$tests/eventfd_perf_test"; do
 	[ -e "$f" ] || die "there is no $(name_of "$f"); run make live without BUILT=1"
 done
 write_down
