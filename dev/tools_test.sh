@@ -117,6 +117,25 @@ two_at_once() {
 	pid=
 	grep -q '^1 passed, 0 failed, 0 skipped$' "$build/toy.first" || cat "$build/toy.first"
 }
+# Two guests on svm, of which each is told while the other one is there.
+side_by_side() {
+	make_toy
+	mv "$toy/dev/guest.sh" "$toy/dev/any.sh"
+	mkdir -p "$toy/build/6.12/img" && echo 6.12 > "$toy/build/6.12/img/release-dist-amd64" || die "cannot write to $build"
+	stub guest.sh <<-'END'
+		wait_for() { n=100; until [ -e "$1" ] || [ $((n -= 1)) = 0 ]; do sleep 0.1; done; }
+		case $LOG in
+		check-svm-dist-amd64) wait_for "$0.slow" ;;
+		check-svm-ours-slow) : > "$0.slow"; wait_for "$0.live" ;;
+		check-svm-dist-amd64-live) : > "$0.live" ;;
+		esac
+		exec "${0%/*}/any.sh"
+	END
+	check most || { echo "its status is $?"; cat "$build/toy.out"; }
+	says '^svm, dist-amd64 kernel, tests: '
+	says '^svm, ours kernel, slow: '
+	grep -vE '^(==|ok |(vmx|svm|svm-nrips), |[0-9]+ passed)' "$build/toy.out"
+}
 # As where the disk is full.
 empty_sum() {
 	make_toy
@@ -180,7 +199,7 @@ kcsan_judges() {
 }
 
 echo "TAP version 13"
-echo "1..16"
+echo "1..17"
 fact "each mutation changes something, and its fact is there" stale
 for s in HUP:129 INT:130 TERM:143; do
 	fact "guest.sh ends by ${s%:*} while its guest runs" \
@@ -190,6 +209,7 @@ fact "check.sh passes if all has run" passes all
 fact "check.sh fails if its first part is killed" cut_short 6.12 all
 fact "check.sh fails if a later part is killed" cut_short 7.3 all
 fact "check.sh fails if a sum is lost" empty_sum
+fact "check.sh tells apart what runs side by side" side_by_side
 fact "check.sh refuses while another one is at work" two_at_once
 fact "a user's PATH will do" of_a_user
 fact "mutate.sh: a guest that could not run has not noticed" mutants
