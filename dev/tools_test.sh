@@ -198,8 +198,18 @@ kcsan_judges() {
 	! kcsan 0 'BUG: KCSAN: data-race in a [kvm] / b [kvm]' || echo "its status is 0 where KVM races"
 }
 
+# none_compiles [TARGET]: where there is no compiler
+none_compiles() {
+	make_toy
+	mkdir -p "$toy/build/6.12/linux" && echo 'mrproper:' > "$toy/build/6.12/linux/Makefile"
+	sed -i 's/command -v "${cross}gcc"/false/' "$toy/dev/compile-all.sh"
+	! BASE=6.12 "$toy/dev/compile-all.sh" "$@" > "$build/toy.out" 2>&1 || echo "its status is 0"
+	says '^warning: not compiled, .* loongarch'
+	says '^error: nothing has been compiled'
+}
+
 echo "TAP version 13"
-echo "1..17"
+echo "1..19"
 fact "each mutation changes something, and its fact is there" stale
 for s in HUP:129 INT:130 TERM:143; do
 	fact "guest.sh ends by ${s%:*} while its guest runs" \
@@ -214,6 +224,8 @@ fact "check.sh refuses while another one is at work" two_at_once
 fact "a user's PATH will do" of_a_user
 fact "mutate.sh: a guest that could not run has not noticed" mutants
 fact "kcsan.sh fails if a test does, or if reports are lost" kcsan_judges
+fact "compile-all.sh fails if nothing compiles" none_compiles
+fact "compile-all.sh fails if the named does not compile" none_compiles loongarch
 # It packs until it has the images.
 lock_images
 for s in HUP:129 INT:130 TERM:143; do
