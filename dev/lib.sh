@@ -130,12 +130,20 @@ lock_images() { exec 9>"$img/.lock" && flock 9; }
 
 install_new() { cmp -s "$1" "$2" || { cp "$1" "$2.new" && mv "$2.new" "$2"; } || die "cannot write $2"; }
 
-busybox() { if [ "$arch" = x86 ]; then echo /bin/busybox; else echo "$build/busybox"; fi; }
+# A guest has no libraries: where the machine's is the dynamic one, that stays, see setup.sh.
+busybox() {
+	if [ "$arch" = x86 ] && ! head -c 4096 /bin/busybox 2>/dev/null | grep -qa ld-linux; then
+		echo /bin/busybox
+	else
+		echo "$build/busybox"
+	fi
+}
 
 # install_guest NAME ROOT IMAGE RELEASE: that kernel, and ROOT with what starts a guest as
 # its initrd, are what guests take by that name. ROOT goes.
 install_guest() {
 	root=$2
+	[ "$(busybox)" = /bin/busybox ] || "$top/dev/fetch.sh" busybox || exit 1
 	cp "$(busybox)" "$root/tests/busybox" && ln -s ../tests/busybox "$root/bin/busybox" &&
 		ln -s busybox "$root/bin/sh" || die "no busybox; install busybox-static"
 	cp "$top/dev/guest/init" "$root/init" && cp "$top/dev/guest/kvm_modules" "$root/tests/" || die "cannot write to $build"

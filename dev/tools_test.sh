@@ -208,8 +208,32 @@ none_compiles() {
 	says '^error: nothing has been compiled'
 }
 
+# setup PACKAGE...: where these are missing; what is asked of apt-get is in toy/asked
+setup() {
+	for m; do echo "$m"; done > "$toy/missing"
+	: > "$toy/asked"
+	PATH=$toy/bin:$PATH BASE=6.12 "$toy/dev/setup.sh" gnuplot-nox > "$build/toy.out" 2>&1 ||
+		{ echo "its status is $?"; cat "$build/toy.out"; }
+}
+# As a machine has it that is used for something else, too.
+removes_nothing() {
+	make_toy
+	mkdir "$toy/bin" || die "cannot write to $build"
+	echo 'exec "$@"' | stub ../bin/sudo
+	echo 'exit 1' | stub ../bin/gnuplot
+	stub ../bin/dpkg-query <<-'END'
+		for p; do :; done
+		grep -qx "$p" "${0%/*}/../missing" || echo 'install ok installed'
+	END
+	echo 'echo "$*" >> "${0%/*}/../asked"' | stub ../bin/apt-get
+	setup gnuplot-nox busybox-static
+	[ ! -s "$toy/asked" ] || echo "it asks for $(cat "$toy/asked")"
+	setup busybox busybox-static
+	grep -qx 'install .*--no-remove .* busybox-static' "$toy/asked" || echo "it does not install that, or removes others: $(cat "$toy/asked")"
+}
+
 echo "TAP version 13"
-echo "1..19"
+echo "1..20"
 fact "each mutation changes something, and its fact is there" stale
 for s in HUP:129 INT:130 TERM:143; do
 	fact "guest.sh ends by ${s%:*} while its guest runs" \
@@ -226,6 +250,7 @@ fact "mutate.sh: a guest that could not run has not noticed" mutants
 fact "kcsan.sh fails if a test does, or if reports are lost" kcsan_judges
 fact "compile-all.sh fails if nothing compiles" none_compiles
 fact "compile-all.sh fails if the named does not compile" none_compiles loongarch
+fact "setup.sh removes nothing" removes_nothing
 # It packs until it has the images.
 lock_images
 for s in HUP:129 INT:130 TERM:143; do
