@@ -51,9 +51,10 @@ fi
 
 say "installing: $missing"
 log=$logs/setup.log
+# A list that cannot be had need not be Debian's.
 # shellcheck disable=SC2086
 {
-	$root apt-get update &&
+	$root apt-get update
 	$root env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-remove --no-install-recommends $missing
 } </dev/null >"$log" 2>&1 || {
 	grep -E '^(E|Err|W):' "$log" | tail -n 3 >&2
