@@ -140,7 +140,7 @@ put_back() {
 	for m in $(of needs); do was_in "$m" || needed="$m $needed"; done
 	for m in $needed; do rmmod "$m" 2>/dev/null; done
 	give_node
-	rm -f "$live/kept" "$live/was"
+	rm -f "$live/was"
 }
 
 # What killed tests have left on the machine, see kvm_trace.h and eventfd_load_test.c.
@@ -181,7 +181,7 @@ guard() { # PID OF WHO WAITS
 		kill -s KILL $who
 	done
 	clean
-	[ ! -e "$live/keep" ] || { give_node; mv "$live/keep" "$live/kept"; exit 0; }
+	[ ! -e "$live/keep" ] || { give_node; exit 0; }
 	put_back
 	say "the kernel's own modules are as they were"
 }
@@ -270,8 +270,9 @@ check_machine() {
 	[ "$(cat /proc/sys/kernel/modules_disabled 2>/dev/null)" != 1 ] ||
 		die "the kernel takes no more modules until it boots, by kernel.modules_disabled"
 	if ours_in; then
-		[ -e "$live/kept" ] || die "KVM has the series already; rmmod $vendor kvm, and have modprobe find the kernel's own"
-		die "ours are still in, of an earlier KEEP=1; make live UNDO=1 first"
+		[ "$(sed -n 's/^boot //p' "$live/was" 2>/dev/null)" = "$(boot_id)" ] ||
+			die "KVM has the series already; rmmod $vendor kvm, and have modprobe find the kernel's own"
+		die "ours are still in, of an earlier make live; make live UNDO=1 first"
 	fi
 	check_series
 	check_same
@@ -491,6 +492,7 @@ if [ -n "${UNDO-}" ]; then
 		exit 0
 	fi
 	check_idle
+	trap '' HUP INT QUIT TERM	# in the midst there is no KVM
 	put_back
 	say "the kernel's own modules are in again"
 	exit 0
