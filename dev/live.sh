@@ -454,7 +454,7 @@ table() { # TSV
 	sed 's/ (.*) #/ #/' /proc/version | cut -c 1-78
 	echo "CPUs: $(nproc)${cpu:+, measured on CPU $cpu}"
 	echo "tests: $verdict"
-	echo "$(unit) per operation, medians of $rounds rounds, in turns;"
+	echo "$(unit) per operation, medians of $([ "$r" -gt "$rounds" ] || echo "$((r - 1)) of ")$rounds rounds, in turns;"
 	echo "+-: half of what lies between the least and the most"
 	echo
 	awk -F '\t' 'function half(x, least, most) { return sprintf("%.0f%%", 50 * (most - least) / x) }
