@@ -185,6 +185,13 @@ newer() { [ ! -e "$2" ] || [ -n "$(find "$1" -newer "$2")" ]; }
 makefile_version() { sed -n 's/^\(VERSION\|PATCHLEVEL\|SUBLEVEL\) = //p' "$@" 2>/dev/null | paste -sd .; }
 kernel_version() { makefile_version "$1/Makefile"; } # TREE
 
+check_release() { # RELEASE
+	case $1 in
+	"$base"[.-]*) ;;
+	*) die "$1 is not of Linux $base; KVER=<release> names another kernel, BASE= is one of $bases" ;;
+	esac
+}
+
 # The name of a file or directory of the checkout, for people.
 name_of() { echo "${1#"$top/"}"; }
 

@@ -261,6 +261,7 @@ check_same() {
 
 check_machine() {
 	case ${ROUNDS:-3} in ''|0|*[!0-9]*) die "ROUNDS=$ROUNDS is no number of rounds" ;; esac
+	check_release "$kver"
 	grep -qwE 'svm|vmx' /proc/cpuinfo || die "this processor shows neither VMX nor SVM; is it turned off in the firmware?"
 	check_own
 	! grep -q '\[\(integrity\|confidentiality\)\]' /sys/kernel/security/lockdown 2>/dev/null ||
