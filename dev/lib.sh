@@ -259,10 +259,10 @@ fact() {
 	fact_=$1
 	shift
 	verdict=ok
-	"$@" > "$build/fact.wrong"
-	[ ! -s "$build/fact.wrong" ] || verdict='not ok' failed=1
-	sed 's/^\(# \)\{0,1\}/# /' "$build/fact.wrong"
-	rm -f "$build/fact.wrong"
+	"$@" > "$build/fact.wrong.$$"
+	[ ! -s "$build/fact.wrong.$$" ] || verdict='not ok' failed=1
+	sed 's/^\(# \)\{0,1\}/# /' "$build/fact.wrong.$$"
+	rm -f "$build/fact.wrong.$$"
 	number=$((number + 1))
 	echo "$verdict $number $fact_"
 }
