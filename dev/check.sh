@@ -104,11 +104,11 @@ not_begun() {
 # within PERCENT WHAT LOGS COMMAND...: it takes so much of the time of the first base. Machines
 # differ, and who runs this gives it so long and no longer.
 within() {
-	took=$((($(date +%s) - began) / 60))
+	took=$(($(date +%s) - began))
 	[ -n "${first-}" ] || first=$took
 	logs=$3
-	if [ $((took + first * $1 / 100)) -gt "$limit" ]; then
-		warn "nothing of $2 has been checked: $took of WITHIN=$limit minutes are over. make check $2 does"
+	if [ $((took + first * $1 / 100)) -ge $((limit * 60)) ]; then
+		warn "nothing of $2 has been checked: $((took / 60)) of WITHIN=$limit minutes are over. make check $2 does"
 		set -- 0 0 0 not_begun
 	fi
 	shift 3
@@ -206,15 +206,15 @@ slow() {
 
 # With several CPUs what one does to the other is seen. The fuzzer's model has one.
 smp() { # KERNEL PROGRAMS [ON CPUS]
-	guests=3 each=300
+	guests=3 each=300 most=$limit
 	case ${3:-svm} in
 	# Bochs' CPUs take turns, in one thread: it is slow, and needs no second guest.
-	vmx) guests=1 each=900 limit=2400 ;;
-	svm) [ -n "${DEBUG-}" ] || limit=900 ;;
-	*) limit=400 ;;
+	vmx) guests=1 each=900 most=2400 ;;
+	svm) [ -n "${DEBUG-}" ] || most=900 ;;
+	*) most=400 ;;
 	esac
 	# shellcheck disable=SC2086
-	CPUS=${4:-2} again $guests "$anything" "${3:-svm}" "$1" "smp${4-}" "$(set -- $2; echo $#)" "/tmp/tests/run_tests $each $2 -- --"
+	CPUS=${4:-2} limit=$most again $guests "$anything" "${3:-svm}" "$1" "smp${4-}" "$(set -- $2; echo $#)" "/tmp/tests/run_tests $each $2 -- --"
 }
 
 # What hardware posts: a GICv4 does. Linux' driver of that does not survive VMs that come and

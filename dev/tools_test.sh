@@ -23,7 +23,7 @@ within() { # SECONDS CONDITION...
 }
 
 # All that is started has this in its environment. A zombie has none any more.
-mark=KVM_TOLD=1
+mark=KVM_TOLD=$$
 alive() { grep -slzx "$mark" /proc/[0-9]*/environ | sed 's,environ$,comm,' | xargs -r cat 2>/dev/null; }
 all_gone() { [ -z "$(alive)" ]; }
 runs() { alive | grep -qx "$1"; }
@@ -72,6 +72,7 @@ make_toy() {
 	for s in bases_test.sh tools_test.sh; do echo 'echo 1..1; echo ok 1 a fact' | stub "$s"; done
 	# As run_tests tells it, or clients and live, which are one program.
 	stub guest.sh <<-'END'
+		echo "$LOG $TIMEOUT" >> "${0%/*}/../asked"
 		set -f
 		list=${CMD#*run_tests * } more=
 		case $CMD in
@@ -92,6 +93,17 @@ passes() { # MODE
 	make_toy
 	check "$1" || { echo "its status is $?"; cat "$build/toy.out"; }
 	says '^[1-9][0-9]* passed, 0 failed, [0-9]* skipped$'
+}
+passes_all() {
+	passes all
+	for g in smp:900 clients:1800; do
+		grep -qx "check-svm-ours-${g%:*} ${g#*:}" "$toy/asked" || echo "${g%:*} does not have ${g#*:} seconds"
+	done
+}
+no_time() {
+	WITHIN=0 passes all
+	says '^warning: nothing of BASE=7.3 has been checked: 0 of WITHIN=0 minutes'
+	says '^warning: nothing of ON=arm64 has been checked: 0 of WITHIN=0 minutes'
 }
 # cut_short BASE MODE: what runs on that base is killed in the midst
 cut_short() {
@@ -236,13 +248,14 @@ removes_nothing() {
 }
 
 echo "TAP version 13"
-echo "1..20"
+echo "1..21"
 fact "each mutation changes something, and its fact is there" stale
 for s in HUP:129 INT:130 TERM:143; do
 	fact "guest.sh ends by ${s%:*} while its guest runs" \
 		told "${s%:*}" "${s#*:}" qemu-system-x86 "$top/dev/guest.sh"
 done
-fact "check.sh passes if all has run" passes all
+fact "check.sh passes if all has run, each guest in its time" passes_all
+fact "check.sh begins nothing after the first base with WITHIN=0" no_time
 fact "check.sh fails if its first part is killed" cut_short 6.12 all
 fact "check.sh fails if a later part is killed" cut_short 7.3 all
 fact "check.sh fails if a sum is lost" empty_sum
