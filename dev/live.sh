@@ -328,6 +328,7 @@ leave() { # STATUS
 	exec 8>&-
 	wait "$guard"
 	check_log
+	give_back
 	exit "$1"
 }
 
@@ -470,11 +471,22 @@ plot() { # TSV
 	gnuplot -c "$top/dev/bench.gp" "$(processor)" "$1" "$(unit)" > "${1%.tsv}.svg" || warn "gnuplot could not plot $1"
 }
 
+# What root has made here is the owner's of the checkout, who builds in it later, too.
+made=$live
+# shellcheck disable=SC2317
+give_back() {
+	[ "$(stat -c %u "$top")" = 0 ] || {
+		chown -h --reference="$top" "$top/build" "$build" "$img" "$logs" &&
+			chown -hR --reference="$top" "$made"
+	} || warn "parts of build/ are left to root"
+}
+
 if [ "${1-}" = --guard ]; then
 	guard "$2"
 	exit
 fi
 check_root
+trap give_back EXIT
 # exec alone would not come back to die.
 mkdir -p "$live" && command exec 7>"$live/.lock" || die "cannot write to $live"
 flock -n 7 || die "another make live is at work"
@@ -506,7 +518,7 @@ fi
 check_machine
 check_idle
 [ "${1-}" != --check ] || exit 0
-[ -n "${BUILT-}" ] || { "$top/dev/modules.sh" "$kver" && "$top/dev/tests.sh"; } || exit 1
+[ -n "${BUILT-}" ] || { made=$top/build; "$top/dev/modules.sh" "$kver" && "$top/dev/tests.sh"; } || exit 1
 # A build that has failed leaves the modules of before, and no stamp.
 for f in "$modules/.stamp" "$modules/kvm.ko" "$modules/$(echo $vendor | tr _ -).ko" "$tests/eventfd_perf_test"; do
 	[ -e "$f" ] || die "there is no $(name_of "$f"); run make live without BUILT=1"
@@ -521,7 +533,8 @@ use ours
 run_tests
 rounds
 [ -z "${KEEP-}" ] || { use ours; echo > "$live/keep" || die "cannot write to $live"; }
-trap - TERM EXIT
+trap - TERM
+trap give_back EXIT
 exec 8>&-
 wait $guard || bad=1
 [ -z "${KEEP-}" ] || say "our modules stay in, until make live UNDO=1"
