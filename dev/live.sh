@@ -143,10 +143,20 @@ put_back() {
 	rm -f "$live/was"
 }
 
-# What killed tests have left on the machine, see kvm_trace.h and eventfd_load_test.c.
+# Where the kernel can fail allocations and copies, how.
+faults() {
+	for f in failslab fail_page_alloc fail_usercopy; do
+		grep -s . "/sys/kernel/debug/$f"/* | sed 's/^\([^:]*\):/fault \1 /'
+	done
+}
+
+# What tests write to for good, and what killed ones have left on the machine, see kvm_trace.h and eventfd_load_test.c.
 clean() {
 	level=$(of printk)
 	[ "$(cat /proc/sys/kernel/printk)" = "$level" ] || echo "$level" > /proc/sys/kernel/printk
+	of fault | while read -r file value; do
+		[ "$(cat "$file")" = "$value" ] || echo "$value" > "$file"
+	done 2>/dev/null
 	awk '$3 == "tracefs" && $2 ~ "^/tmp/kvm-trace-" { print $2 }' /proc/mounts | while read -r d; do
 		rmdir "$d"/instances/kvm-*
 		probes=$(sed -n 's,^p:kprobes/\([^ ]*\) \1$,\1,p' "$d/kprobe_events")
@@ -295,6 +305,7 @@ write_down() {
 		echo "printk $(cat /proc/sys/kernel/printk)"
 		[ ! -e /dev/kvm ] || stat -c 'node %a %u:%g' /dev/kvm
 		! command -v getfacl >/dev/null || getfacl -cpn /dev/kvm 2>/dev/null | sed -n 's/^./acl &/p'
+		faults
 		needs | sed 's/^/needs /'
 		for m in kvm $vendor $(needs); do ! is_in "$m" || echo "in $m"; done
 		for m in kvm $vendor; do

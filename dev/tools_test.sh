@@ -6,7 +6,7 @@
 # whose builds do nothing and whose guests tell that all programs passed.
 # shellcheck disable=SC2317
 . "$(dirname "$0")/lib.sh"
-unset KVM_GROUP KERNEL DEBUG ICOUNT CPUS MODULES KERNEL_IMAGE ON DIST WITHIN LINUX_SRC
+unset KVM_GROUP KERNEL DEBUG ICOUNT CPUS MODULES KERNEL_IMAGE ON DIST WITHIN LINUX_SRC FUZZ GIC
 pid=
 toy=$build/toy-check
 trap '[ -z "$pid" ] || kill "$pid" 2>/dev/null; rm -rf "$toy" "$build"/toy.out "$build"/toy.first' EXIT
