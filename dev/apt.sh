@@ -2,11 +2,16 @@
 # their own, with the mirror that the system has: nothing of the system's changes.
 # shellcheck shell=sh disable=SC2034,SC2154
 
-# The system's own archive, by any kind of list that apt reads.
+# The system's own archive, by any kind of list that apt reads. Others name their suites as
+# Debian does; whose they are is known once they have been fetched.
 mirror() {
 	codename=$(sed -n 's/^VERSION_CODENAME=//p' /etc/os-release)
-	apt-get update --print-uris 2>/dev/null |
-		sed -n "s,^'\(.*\)/dists/\(${codename:-stable}\|stable\|testing\|unstable\|sid\)/InRelease'.*,\1,p" | head -n 1
+	suite="\(${codename:-stable}\|stable\|testing\|unstable\|sid\)"
+	uri_=$(apt-get indextargets --format '$(REPO_URI) $(RELEASE)' 'Origin: Debian' 'Created-By: Packages' 2>/dev/null |
+		sed -n "s,/* $suite\$,,p" | head -n 1)
+	[ -n "$uri_" ] || uri_=$(apt-get update --print-uris 2>/dev/null |
+		sed -n "s,^'\(.*\)/dists/$suite/InRelease'.*,\1,p" | head -n 1)
+	echo "$uri_"
 }
 
 write_apt() { # SUITE URI

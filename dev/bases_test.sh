@@ -110,15 +110,21 @@ wrong_version() {
 	SRC=$toy/none refused "none; install" 6.12 tree.sh
 	for b in 6.12 7.3; do gone "build/$b/stock"; gone "build/$b/stock.new"; gone "build/$b/linux"; done
 }
+# Fetched from Debian's own, whoever else's lists are here; without lists, from what there is.
 no_source() {
 	mkdir -p "$toy/build/bin"
 	cat > "$toy/build/bin/apt-get" <<-'END'
 		#!/bin/sh
-		[ "$2" != --print-uris ] || echo "'http://m/dists/stable/InRelease' m 0"
+		case $* in
+		indextargets*'Origin: Debian'*) printf '%s\n' 'http://m/updates/ stable-updates' "${LIST-http://m/debian/ stable}" ;;
+		*--print-uris*) printf "'http://%s/dists/stable/InRelease' m 0\n" other m ;;
+		esac
 		exit 1
 	END
 	chmod +x "$toy/build/bin/apt-get"
 	PATH=$toy/build/bin:$PATH SRC='' refused 'no source of Linux 7.3 is to be had' 7.3 fetch.sh
+	grep -q 'from trixie-backports of http://m/debian, ' "$run" || cat "$run"
+	LIST='' PATH=$toy/build/bin:$PATH SRC='' refused 'from trixie-backports of http://other, ' 7.3 fetch.sh
 	PATH=$toy/build/bin:$PATH SRC='' on 7.3 tree.sh stock
 	[ $? = "$no_source" ] || echo "make check could not know that"
 	PATH=$toy/build/bin:$PATH tree 6.12
@@ -136,6 +142,15 @@ two_trees() {
 	done
 	has build/7.3/linux/virt/kvm/two.c '^D'
 	lacks build/6.12/linux/virt/kvm/two.c '^D'
+}
+changed_source() {
+	tree 6.12
+	sed -i 's/^j$/J/' "$toy/src-6.12/virt/kvm/two.c"
+	tree 6.12
+	has build/6.12/linux/virt/kvm/two.c '^J'
+	l=$(stat -c %i "$toy/build/6.12/stock")
+	tree 6.12
+	[ "$(stat -c %i "$toy/build/6.12/stock")" = "$l" ] || echo "it is unpacked anew though nothing has changed"
 }
 own_places() {
 	two_trees
@@ -268,7 +283,7 @@ part() {
 
 make_toy
 echo "TAP version 13"
-echo "1..15"
+echo "1..16"
 toy_fact() { # NAME CHECK
 	fact "$@"
 	clean_toy
@@ -284,6 +299,7 @@ else
 	toy_fact "no source of 7.3 is to be had, and 6.12 goes on" no_source
 fi
 toy_fact "one series, two trees beside each other" two_trees
+toy_fact "a source in a directory is taken anew if it has changed" changed_source
 toy_fact "a file of ours that is for one base, at its place there" own_places
 toy_fact "a cut never takes more than it says" greedy_cut
 toy_fact "a base's own cut comes first" own_cut

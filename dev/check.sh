@@ -21,13 +21,33 @@ brief=${DEBUG-}
 [ "${1-}" != most ] || brief=1
 
 [ "$arch" = x86 ] || [ -z "${DEBUG-}${DIST-}" ] || die "DEBUG=1 and DIST= are for x86"
-rm -f "$logs"/check-*.verdict "$logs"/check-*.sum
 
+# sum NAME PASSED FAILED SKIPPED: what is not to be counted must not be lost
+sum() {
+	echo "$2 $3 $4" > "$logs/check-$1.sum" || die "cannot write to $logs"
+}
 # failed NAME WHAT: a verdict of what came to no tests
 failed() {
 	echo "FAIL $2" > "$logs/check-$1.verdict"
-	echo 0 1 0 > "$logs/check-$1.sum"
+	sum "$1" 0 1 0
 }
+
+# Two checks at once would count each other's verdicts, or take them away.
+lock_logs() {
+	[ "${KVM_CHECK_LOCKED-}" = "$logs" ] && return
+	command exec 6>"$logs/.check.lock" || die "cannot write to $logs"
+	flock -n 6 || die "another check is at work in $(name_of "$logs"); end it first, or let it end"
+	export KVM_CHECK_LOCKED="$logs"
+}
+# Until it has told all, that it has not: whatever ends it then.
+begin() {
+	mkdir -p "$logs" || die "cannot write to $logs"
+	lock_logs
+	rm -f "$logs"/check-*.verdict "$logs"/check-*.sum || die "cannot write to $logs"
+	failed begun "$(name_of "$logs"): its check was cut short"
+}
+told() { rm -f "$logs"/check-begun.*; }
+begin
 
 # What must be there before anything can run.
 must() {
@@ -35,20 +55,19 @@ must() {
 	failed build "${1##*/} $2"
 	finish
 }
+lost=0	# 1: a part has ended with an error, whatever it has told
+# A sum that is cut short or empty, as where the disk is full, counts as a failure.
 finish() { # DIRECTORY... of verdicts
-	[ $# -gt 0 ] || set -- "$logs"
-	total=$(find "$@" -name 'check-*.sum' -exec cat {} + | awk '{ p += $1; f += $2; s += $3 }
-		END { print p + 0 " passed, " f + 0 " failed, " s + 0 " skipped"; exit f || !p }')
+	[ $# -gt 0 ] || { told; set -- "$logs"; }
+	total=$(find "$@" -name 'check-*.sum' | while read -r sum; do
+		grep -xE '[0-9]+ [0-9]+ [0-9]+' "$sum" || { warn "$(name_of "$sum") is no sum"; echo 0 1 0; }
+	done | awk -v lost=$lost '{ p += $1; f += $2; s += $3 }
+		END { if (lost && !f) f = 1
+			print p + 0 " passed, " f + 0 " failed, " s + 0 " skipped"; exit f || !p }')
 	status=$?
 	[ $status = 0 ] || find "$@" -name 'check-*.verdict' -exec grep -hv '^ok ' {} +
 	echo "$total"
 	exit $status
-}
-
-# Until it has something to tell, that it has not.
-begin_other() {
-	mkdir -p "$logs" && rm -f "$logs"/check-*.verdict "$logs"/check-*.sum &&
-		echo 0 1 0 > "$logs/check-begun.sum" || die "cannot write to $logs"
 }
 
 # A source of the user's own is of one base.
@@ -56,13 +75,13 @@ begin_other() {
 other_base() {
 	unset LINUX_SRC
 	base=$1 BASE=$1 logs=$top/build/$1/logs
-	begin_other
+	begin
 	say "Linux $base"
 	"$top/dev/tree.sh" stock
 	case $? in
 	0) "$top/dev/check.sh" short; return ;;
-	"$no_source") warn "nothing of $base has been checked"; rm -f "$logs/check-begun.sum"; echo 0 0 1 > "$logs/check-source.sum" ;;
-	*) failed source "tree.sh stock, of $base" ;;
+	"$no_source") warn "nothing of $base has been checked"; told; sum source 0 0 1 ;;
+	*) told; failed source "tree.sh stock, of $base" ;;
 	esac
 }
 
@@ -70,33 +89,37 @@ other_base() {
 # shellcheck disable=SC2317
 other_arch() {
 	logs=$build/$1/logs
-	begin_other
+	begin
 	say "$1"
 	ON=$1 "$top/dev/check.sh" short
+}
+
+# shellcheck disable=SC2317
+not_begun() {
+	begin
+	told
+	sum time 0 0 1
 }
 
 # within PERCENT WHAT LOGS COMMAND...: it takes so much of the time of the first base. Machines
 # differ, and who runs this gives it so long and no longer.
 within() {
-	took=$((($(date +%s) - began) / 60))
+	took=$(($(date +%s) - began))
 	[ -n "${first-}" ] || first=$took
 	logs=$3
-	if [ $((took + first * $1 / 100)) -gt "$limit" ]; then
-		begin_other
-		rm -f "$logs/check-begun.sum"
-		echo 0 0 1 > "$logs/check-time.sum"
-		warn "nothing of $2 has been checked: $took of WITHIN=$limit minutes are over. make check $2 does"
-		return
+	if [ $((took + first * $1 / 100)) -ge $((limit * 60)) ]; then
+		warn "nothing of $2 has been checked: $((took / 60)) of WITHIN=$limit minutes are over. make check $2 does"
+		set -- 0 0 0 not_begun
 	fi
 	shift 3
-	("$@")
+	("$@") || lost=1
 }
 
 if [ "${1-}" = all ]; then
 	limit=${WITHIN:-70}
 	case $limit in *[!0-9]*) die "WITHIN=$limit must be a number, of minutes" ;; esac
 	began=$(date +%s)
-	"$top/dev/check.sh" most
+	"$top/dev/check.sh" most || lost=1
 	set -- "$logs"
 	for b in $bases; do
 		[ "$b" != "${BASE-}" ] || continue
@@ -117,7 +140,7 @@ judge() {
 	log=check-$on-$kernel$([ "$name" = tests ] || echo "-$name")
 	sum=$logs/$log.sum
 	say "$kernel kernel on $on: $name"
-	echo 0 1 0 > "$sum"
+	echo 0 1 0 > "$sum" || die "cannot write to $logs"
 	since=$(date +%s)
 	{
 		CMD=$5 ON=$on KERNEL=$2 LOG=$log TIMEOUT=$limit "$top/dev/guest.sh" 2>"$logs/$log.error" ||
@@ -134,7 +157,7 @@ judge() {
 # tools: facts about these scripts
 tools() {
 	say "tools"
-	echo 0 1 0 > "$logs/check-tools.sum"
+	sum tools 0 1 0
 	{
 		for t in bases_test.sh tools_test.sh; do
 			echo "#@ start ours $t"
@@ -152,7 +175,7 @@ tools() {
 again() {
 	guests=$1 why=$2 try=1
 	shift 2
-	out=$logs/again-$1.out
+	out=$logs/again-$1-$2-$3.out
 	until judge "$@" > "$out"; do
 		[ $try -lt "$guests" ] && grep -q "$why" "$logs/$log.error" "$logs/$log.verdict" || break
 		echo "     $1, $2 kernel, $3: guest $try of $guests has failed:"
@@ -183,15 +206,15 @@ slow() {
 
 # With several CPUs what one does to the other is seen. The fuzzer's model has one.
 smp() { # KERNEL PROGRAMS [ON CPUS]
-	guests=3 each=300
+	guests=3 each=300 most=$limit
 	case ${3:-svm} in
 	# Bochs' CPUs take turns, in one thread: it is slow, and needs no second guest.
-	vmx) guests=1 each=900 limit=2400 ;;
-	svm) [ -n "${DEBUG-}" ] || limit=900 ;;
-	*) limit=400 ;;
+	vmx) guests=1 each=900 most=2400 ;;
+	svm) [ -n "${DEBUG-}" ] || most=900 ;;
+	*) most=400 ;;
 	esac
 	# shellcheck disable=SC2086
-	CPUS=${4:-2} again $guests "$anything" "${3:-svm}" "$1" "smp${4-}" "$(set -- $2; echo $#)" "/tmp/tests/run_tests $each $2 -- --"
+	CPUS=${4:-2} limit=$most again $guests "$anything" "${3:-svm}" "$1" "smp${4-}" "$(set -- $2; echo $#)" "/tmp/tests/run_tests $each $2 -- --"
 }
 
 # What hardware posts: a GICv4 does. Linux' driver of that does not survive VMs that come and
@@ -216,7 +239,7 @@ noioapic() { # LIMIT PROGRAMS
 	build_kvm "$dir" CONFIG_KVM_IOAPIC= KCFLAGS="-include $dir/noioapic.h" >"$logs/build-noioapic.log" 2>&1 &&
 		[ ! -s "$logs/build-noioapic.log" ] || {
 		echo "FAIL noioapic: the modules do not build, or with warnings" | tee "$logs/check-noioapic.verdict"
-		echo 0 1 0 > "$logs/check-noioapic.sum"
+		sum noioapic 0 1 0
 		return
 	}
 	# shellcheck disable=SC2086
@@ -241,7 +264,7 @@ live_brief='refuses w|measures|turns|disk|TERM|terminal|kvm.ko does|defaults|fai
 dist() { # OURS STOCK SMOKE
 	machine svm "dist-$DIST" 300 "$1" "$2" "$3"
 	case $DIST in
-	cloud-*) warn "live has not been tried in that kernel, which has no 9p"; echo 0 0 1 > "$logs/check-live.sum"; return ;;
+	cloud-*) warn "live has not been tried in that kernel, which has no 9p"; sum live 0 0 1; return ;;
 	esac
 	release=$(cat "$img/release-dist-$DIST")
 	judge svm "dist-$DIST" live 1 "
@@ -296,7 +319,7 @@ fi
 if [ -z "${DEBUG-}${DIST-}" ] && [ "$arch" = x86 ]; then
 	say "lint"
 	if "$top/dev/lint.sh"; then
-		echo 1 0 0 > "$logs/check-lint.sum"
+		sum lint 1 0 0
 	else
 		echo "FAIL lint"
 		failed lint lint
@@ -351,7 +374,7 @@ short_dist() {
 	"$top/dev/kernel.sh" "dist-$DIST"
 	case $? in
 	0) dist "$smoke" "" "" ;;
-	"$no_source") warn "our modules have not been tried in a kernel of Debian's"; echo 0 0 1 > "$logs/check-dist.sum" ;;
+	"$no_source") warn "our modules have not been tried in a kernel of Debian's"; sum dist 0 0 1 ;;
 	*) failed dist "kernel.sh dist-$DIST" ;;
 	esac
 }

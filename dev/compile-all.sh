@@ -113,9 +113,10 @@ rm -rf "$dir/stock"
 { git -C "$linux" diff --name-only stock; all_trailers Adds; } | sort -u > "$dir/touched"
 targets > "$dir/targets"
 for t; do grep -q "^$t|" "$dir/targets" || die "$t is none of $(cut -d '|' -f 1 "$dir/targets" | paste -sd ' ')"; done
+named="$*"
 # shellcheck disable=SC2046
 [ $# -gt 0 ] || set -- $(cut -d '|' -f 1 "$dir/targets")
-bad=0 left=
+bad=0 left='' compiled=0
 for target; do
 	grep "^$target|" "$dir/targets" > "$dir/target"
 	IFS='|' read -r target karch cross package config kvm_dir symbols < "$dir/target"
@@ -125,8 +126,11 @@ for target; do
 	fi
 	say "compiling KVM of $base for $target"
 	(compile) || bad=1
+	compiled=$((compiled + 1))
 done
 rm -rf "$dir"
 [ -z "$left" ] || warn "not compiled, as this Debian has no compiler for them:$left"
+[ "$compiled" -gt 0 ] || die "nothing has been compiled"
+[ -z "$named" ] || [ -z "$left" ] || die "not all of $named has been compiled"
 [ "$bad" = 0 ] || exit 1
 say "no warning that stock does not give, and nothing undefined"

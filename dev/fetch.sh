@@ -1,6 +1,7 @@
 #!/bin/sh
 # fetch.sh: bring the source of BASE from Debian's backports to build/BASE/; or
-# fetch.sh busybox: for machines of another architecture, that of theirs, to build/BASE/ARCH/.
+# fetch.sh busybox: the static one, for machines of another architecture that of theirs, to
+# build/BASE/ or build/BASE/ARCH/.
 . "$(dirname "$0")/lib.sh"
 . "$top/dev/apt.sh"
 lock

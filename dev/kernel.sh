@@ -60,7 +60,6 @@ compile_doorbell() {
 }
 
 pack() {
-	[ "$arch" = x86 ] || "$top/dev/fetch.sh" busybox || exit 1
 	root=$build/root.$kernel
 	rm -rf "$root"
 	mkdir -p "$root/bin" "$root/tests/mod" || die "cannot write to $build"

@@ -3,6 +3,7 @@
 
 LC_ALL=C
 export LC_ALL
+PATH=$PATH:/usr/sbin:/sbin	# depmod and modprobe; a user has no such folders there
 top=$(cd "$(dirname "$0")/.." && pwd) || exit 1
 
 say() { echo "== $*" >&2; }
@@ -129,12 +130,20 @@ lock_images() { exec 9>"$img/.lock" && flock 9; }
 
 install_new() { cmp -s "$1" "$2" || { cp "$1" "$2.new" && mv "$2.new" "$2"; } || die "cannot write $2"; }
 
-busybox() { if [ "$arch" = x86 ]; then echo /bin/busybox; else echo "$build/busybox"; fi; }
+# A guest has no libraries: where the machine's is the dynamic one, that stays, see setup.sh.
+busybox() {
+	if [ "$arch" = x86 ] && ! head -c 4096 /bin/busybox 2>/dev/null | grep -qa ld-linux; then
+		echo /bin/busybox
+	else
+		echo "$build/busybox"
+	fi
+}
 
 # install_guest NAME ROOT IMAGE RELEASE: that kernel, and ROOT with what starts a guest as
 # its initrd, are what guests take by that name. ROOT goes.
 install_guest() {
 	root=$2
+	[ "$(busybox)" = /bin/busybox ] || "$top/dev/fetch.sh" busybox || exit 1
 	cp "$(busybox)" "$root/tests/busybox" && ln -s ../tests/busybox "$root/bin/busybox" &&
 		ln -s busybox "$root/bin/sh" || die "no busybox; install busybox-static"
 	cp "$top/dev/guest/init" "$root/init" && cp "$top/dev/guest/kvm_modules" "$root/tests/" || die "cannot write to $build"
@@ -175,6 +184,13 @@ newer() { [ ! -e "$2" ] || [ -n "$(find "$1" -newer "$2")" ]; }
 
 makefile_version() { sed -n 's/^\(VERSION\|PATCHLEVEL\|SUBLEVEL\) = //p' "$@" 2>/dev/null | paste -sd .; }
 kernel_version() { makefile_version "$1/Makefile"; } # TREE
+
+check_release() { # RELEASE
+	case $1 in
+	"$base"[.-]*) ;;
+	*) die "$1 is not of Linux $base; KVER=<release> names another kernel, BASE= is one of $bases" ;;
+	esac
+}
 
 # The name of a file or directory of the checkout, for people.
 name_of() { echo "${1#"$top/"}"; }
@@ -243,10 +259,10 @@ fact() {
 	fact_=$1
 	shift
 	verdict=ok
-	"$@" > "$build/fact.wrong"
-	[ ! -s "$build/fact.wrong" ] || verdict='not ok' failed=1
-	sed 's/^\(# \)\{0,1\}/# /' "$build/fact.wrong"
-	rm -f "$build/fact.wrong"
+	"$@" > "$build/fact.wrong.$$"
+	[ ! -s "$build/fact.wrong.$$" ] || verdict='not ok' failed=1
+	sed 's/^\(# \)\{0,1\}/# /' "$build/fact.wrong.$$"
+	rm -f "$build/fact.wrong.$$"
 	number=$((number + 1))
 	echo "$verdict $number $fact_"
 }

@@ -94,13 +94,16 @@ report checkpatch "$logs/lint-checkpatch"
 
 say "lint: kernel-doc"
 sed -n '/^\(virt\|include\)\/.*\.[ch]$/p' "$build/lint.touched" > "$build/lint.doc"
+: > "$logs/lint-doc-failed"
 for t in stock linux; do
 	(cd "$build/$t" && while read -r path; do
-		[ ! -f "$path" ] || scripts/kernel-doc -none "$path"
+		[ ! -f "$path" ] || scripts/kernel-doc -none "$path" || echo "$t/$path" >> "$logs/lint-doc-failed"
 	done < "$build/lint.doc") 2>&1 | sed 's/:[0-9][0-9]*[: ]/: /' | sort -u > "$build/lint.doc-$t"
 done
 comm -13 "$build/lint.doc-stock" "$build/lint.doc-linux" > "$logs/lint-doc"
 report kernel-doc "$logs/lint-doc"
+# What it says where it does not run, it says of both.
+report "a kernel-doc that does not run" "$logs/lint-doc-failed"
 
 # Newer kernels do without a sparse that does not know __typeof_unqual__, as Debian's does
 # not: it takes that for __typeof__, and is not asked about const, nor what a constant is.

@@ -18,7 +18,6 @@
 #                       takes away what killed tests have left, and puts the kernel's
 #                       own modules in, with their parameters
 . "$(dirname "$0")/lib.sh"
-PATH=$PATH:/usr/sbin:/sbin
 live=$top/build/live
 kver=$(uname -r)
 modules=$build/modules/$kver
@@ -34,10 +33,24 @@ in_line() { paste -sd ' ' -; }
 # What was before, as write_down tells it.
 of() { printf '%s\n' "$was" | sed -n "s,^$1 ,,p"; } # KIND
 was_in() { of in | grep -qx "$1"; }
+has_vendor() { ! was_in $vendor || is_in $vendor; }
+
+# Who traces or probes KVM holds kvm itself, and no module of those that need it.
+kvm_held() { is_in kvm && in_use kvm "$(find /sys/module/kvm/holders -type l | wc -l)"; }
+
+# A kvm that stays is of no use without the vendor's module: then that stays, too.
+let_go() {
+	tries=50
+	while kvm_held; do
+		tries=$((tries - 1))
+		[ $tries -gt 0 ] || { why="kvm is in use, maybe by a trace or probe of it"; return 1; }
+		sleep 0.2
+	done
+}
 
 # A process that has just ended may still be letting go.
 take_out() { # [MODULE...]
-	[ $# -gt 0 ] || set -- irte doorbell $vendor kvm
+	[ $# -gt 0 ] || { let_go && set -- irte doorbell $vendor kvm || return 1; }
 	for m; do
 		tries=50
 		while is_in "$m" && ! why=$(rmmod "$m" 2>&1); do
@@ -100,29 +113,50 @@ put_in() { # own|ours
 	done
 }
 
+# A new node is as udev's rules have it. Whom else it was given to, by chmod or setfacl, has it.
+give_node() {
+	node=$(of node)
+	[ -n "$node" ] && [ -e /dev/kvm ] || return 0
+	udevadm settle 2>/dev/null
+	chmod "${node%% *}" /dev/kvm && chown "${node#* }" /dev/kvm || warn "/dev/kvm is not as before"
+	[ -z "$(of acl)" ] || of acl | setfacl --set-file=- /dev/kvm || warn "the ACL of /dev/kvm is not as before"
+}
+
 by_modprobe() {
 	warn "the kernel's own modules do not load as they were: $why"
-	take_out && why=$(modprobe $vendor 2>&1)
+	{ take_out || ! ours_in; } && why=$(modprobe $vendor 2>&1)
 }
 
 put_back() {
 	if ! was_in kvm; then
-		take_out || die "KVM's modules are in use: $why; end the VM, then make live UNDO=1"
-		needed=
-		for m in $(of needs); do was_in "$m" || needed="$m $needed"; done
-		for m in $needed; do rmmod "$m" 2>/dev/null; done
-	elif ours_in || ! is_in kvm || ! is_in $vendor || [ -n "$(lost kvm; lost $vendor)" ]; then
+		take_out || die "KVM's modules are in use: $why; end that, then make live UNDO=1"
+	elif ours_in || ! is_in kvm || ! has_vendor || [ -n "$(lost kvm; lost $vendor)" ]; then
 		put_in own || by_modprobe ||
-			die "the kernel's own modules are not back: $why; end VMs, then make live UNDO=1, or modprobe $vendor"
+			die "the kernel's own modules are not back: $why; end what uses KVM, then make live UNDO=1, or modprobe $vendor"
 	fi
-	take_out irte doorbell || warn "$why"
-	rm -f "$live/kept" "$live/was"
+	# shellcheck disable=SC2046
+	take_out irte doorbell $(was_in $vendor || echo $vendor) || warn "$why"
+	needed=
+	for m in $(of needs); do was_in "$m" || needed="$m $needed"; done
+	for m in $needed; do rmmod "$m" 2>/dev/null; done
+	give_node
+	rm -f "$live/was"
 }
 
-# What killed tests have left on the machine, see kvm_trace.h and eventfd_load_test.c.
+# Where the kernel can fail allocations and copies, how.
+faults() {
+	for f in failslab fail_page_alloc fail_usercopy; do
+		grep -s . "/sys/kernel/debug/$f"/* | sed 's/^\([^:]*\):/fault \1 /'
+	done
+}
+
+# What tests write to for good, and what killed ones have left on the machine, see kvm_trace.h and eventfd_load_test.c.
 clean() {
 	level=$(of printk)
 	[ "$(cat /proc/sys/kernel/printk)" = "$level" ] || echo "$level" > /proc/sys/kernel/printk
+	of fault | while read -r file value; do
+		[ "$(cat "$file")" = "$value" ] || echo "$value" > "$file"
+	done 2>/dev/null
 	awk '$3 == "tracefs" && $2 ~ "^/tmp/kvm-trace-" { print $2 }' /proc/mounts | while read -r d; do
 		rmdir "$d"/instances/kvm-*
 		probes=$(sed -n 's,^p:kprobes/\([^ ]*\) \1$,\1,p' "$d/kprobe_events")
@@ -157,7 +191,7 @@ guard() { # PID OF WHO WAITS
 		kill -s KILL $who
 	done
 	clean
-	[ ! -e "$live/keep" ] || { mv "$live/keep" "$live/kept"; exit 0; }
+	[ ! -e "$live/keep" ] || { give_node; exit 0; }
 	put_back
 	say "the kernel's own modules are as they were"
 }
@@ -177,6 +211,15 @@ own_file() { # MODULE
 	modprobe -D "$1" 2>/dev/null |
 		sed -n "s,^insmod \([^ ]*/$(in_file "$1")\.ko[^ ]*\).*,\1,p" | head -n 1
 }
+content() { # FILE
+	case $1 in
+	*.xz) xz -dc "$1" ;;
+	*.zst) zstd -qdc "$1" ;;
+	*.gz) gzip -dc "$1" ;;
+	*) cat "$1" ;;
+	esac
+}
+hex() { od -An -v -tx1 | tr -d ' \n'; }
 needs() {
 	modprobe -D $vendor 2>/dev/null |
 		sed -n "/\/$(in_file $vendor)\.ko/q; s,^insmod [^ ]*/\([^/ .]*\)\.ko.*,\1,p" |
@@ -198,6 +241,7 @@ check_idle() {
 		esac
 	done
 	! is_in $vendor || ! in_use $vendor 0 || die "$vendor is in use, by whom is not to be seen here; end all VMs first"
+	! kvm_held || die "kvm is in use, maybe by a trace or probe of it; end that first"
 	for m in vboxdrv vmmon; do
 		! is_in $m || ! in_use $m 0 || die "another hypervisor has $m in use; end that first"
 	done
@@ -210,12 +254,24 @@ check_own() {
 		case $(modprobe -D "$m" 2>/dev/null) in
 		*builtin*) die "KVM is built into $kver, its modules cannot be changed" ;;
 		esac
-		[ -n "$(own_file "$m")" ] || die "modprobe does not say where the kernel's own $m is; is it in /lib/modules/$kver?"
+		file=$(own_file "$m")
+		[ -n "$file" ] || die "modprobe does not say where the kernel's own $m is; is it in /lib/modules/$kver?"
+		content "$file" >/dev/null 2>&1 || die "$file cannot be read; is what unpacks it installed?"
+	done
+}
+
+# What is put back must be what was there: a package may have brought another file since.
+check_same() {
+	for m in kvm $vendor; do
+		id=/sys/module/$m/notes/.note.gnu.build-id
+		[ ! -r "$id" ] || content "$(own_file "$m")" | hex | grep -q "$(hex < "$id")" ||
+			die "the $m that is in is another than that in /lib/modules/$kver, and could not be put back; modprobe -r $vendor kvm, modprobe $vendor, then once more"
 	done
 }
 
 check_machine() {
 	case ${ROUNDS:-3} in ''|0|*[!0-9]*) die "ROUNDS=$ROUNDS is no number of rounds" ;; esac
+	check_release "$kver"
 	grep -qwE 'svm|vmx' /proc/cpuinfo || die "this processor shows neither VMX nor SVM; is it turned off in the firmware?"
 	check_own
 	! grep -q '\[\(integrity\|confidentiality\)\]' /sys/kernel/security/lockdown 2>/dev/null ||
@@ -225,21 +281,17 @@ check_machine() {
 	[ "$(cat /proc/sys/kernel/modules_disabled 2>/dev/null)" != 1 ] ||
 		die "the kernel takes no more modules until it boots, by kernel.modules_disabled"
 	if ours_in; then
-		[ -e "$live/kept" ] || die "KVM has the series already; rmmod $vendor kvm, and have modprobe find the kernel's own"
-		die "ours are still in, of an earlier KEEP=1; make live UNDO=1 first"
+		[ "$(sed -n 's/^boot //p' "$live/was" 2>/dev/null)" = "$(boot_id)" ] ||
+			die "KVM has the series already; rmmod $vendor kvm, and have modprobe find the kernel's own"
+		die "ours are still in, of an earlier make live; make live UNDO=1 first"
 	fi
 	check_series
+	check_same
 }
 
 # modinfo does not tell of a parameter that has no description.
 check_series() {
-	file=$(own_file kvm)
-	case $file in
-	*.xz) xz -dc "$file" ;;
-	*.zst) zstd -qdc "$file" ;;
-	*.gz) gzip -dc "$file" ;;
-	*) cat "$file" ;;
-	esac | grep -q eventfd_fastpath || return 0
+	content "$(own_file kvm)" | grep -q eventfd_fastpath || return 0
 	die "the modules in /lib/modules/$kver have the series already; is kvm-eventfd-dkms installed?"
 }
 
@@ -251,8 +303,11 @@ write_down() {
 		echo "release $kver"
 		echo "boot $(boot_id)"
 		echo "printk $(cat /proc/sys/kernel/printk)"
+		[ ! -e /dev/kvm ] || stat -c 'node %a %u:%g' /dev/kvm
+		! command -v getfacl >/dev/null || getfacl -cpn /dev/kvm 2>/dev/null | sed -n 's/^./acl &/p'
+		faults
 		needs | sed 's/^/needs /'
-		for m in kvm $(needs); do ! is_in "$m" || echo "in $m"; done
+		for m in kvm $vendor $(needs); do ! is_in "$m" || echo "in $m"; done
 		for m in kvm $vendor; do
 			echo "file $m $(own_file "$m")"
 			parameters "$m" | sed "s/^/$m /"
@@ -284,6 +339,7 @@ leave() { # STATUS
 	exec 8>&-
 	wait "$guard"
 	check_log
+	give_back
 	exit "$1"
 }
 
@@ -411,7 +467,7 @@ table() { # TSV
 	sed 's/ (.*) #/ #/' /proc/version | cut -c 1-78
 	echo "CPUs: $(nproc)${cpu:+, measured on CPU $cpu}"
 	echo "tests: $verdict"
-	echo "$(unit) per operation, medians of $rounds rounds, in turns;"
+	echo "$(unit) per operation, medians of $([ "$r" -gt "$rounds" ] || echo "$((r - 1)) of ")$rounds rounds, in turns;"
 	echo "+-: half of what lies between the least and the most"
 	echo
 	awk -F '\t' 'function half(x, least, most) { return sprintf("%.0f%%", 50 * (most - least) / x) }
@@ -426,11 +482,22 @@ plot() { # TSV
 	gnuplot -c "$top/dev/bench.gp" "$(processor)" "$1" "$(unit)" > "${1%.tsv}.svg" || warn "gnuplot could not plot $1"
 }
 
+# What root has made here is the owner's of the checkout, who builds in it later, too.
+made=$live
+# shellcheck disable=SC2317
+give_back() {
+	[ "$(stat -c %u "$top")" = 0 ] || {
+		chown -h --reference="$top" "$top/build" "$build" "$img" "$logs" &&
+			chown -hR --reference="$top" "$made"
+	} || warn "parts of build/ are left to root"
+}
+
 if [ "${1-}" = --guard ]; then
 	guard "$2"
 	exit
 fi
 check_root
+trap give_back EXIT
 # exec alone would not come back to die.
 mkdir -p "$live" && command exec 7>"$live/.lock" || die "cannot write to $live"
 flock -n 7 || die "another make live is at work"
@@ -443,12 +510,13 @@ if [ -n "${UNDO-}" ]; then
 		! ours_in || check_series
 		write_down
 	}
-	if ! ours_in && { ! was_in kvm || { is_in kvm && is_in $vendor; }; }; then
+	if ! ours_in && { ! was_in kvm || { is_in kvm && has_vendor; }; }; then
 		rm -f "$live/was"
 		say "the kernel's own modules are in already"
 		exit 0
 	fi
 	check_idle
+	trap '' HUP INT QUIT TERM	# in the midst there is no KVM
 	put_back
 	say "the kernel's own modules are in again"
 	exit 0
@@ -461,8 +529,9 @@ fi
 check_machine
 check_idle
 [ "${1-}" != --check ] || exit 0
-[ -n "${BUILT-}" ] || { "$top/dev/modules.sh" "$kver" && "$top/dev/tests.sh"; } || exit 1
-for f in "$modules/kvm.ko" "$modules/$(echo $vendor | tr _ -).ko" "$tests/eventfd_perf_test"; do
+[ -n "${BUILT-}" ] || { made=$top/build; "$top/dev/modules.sh" "$kver" && "$top/dev/tests.sh"; } || exit 1
+# A build that has failed leaves the modules of before, and no stamp.
+for f in "$modules/.stamp" "$modules/kvm.ko" "$modules/$(echo $vendor | tr _ -).ko" "$tests/eventfd_perf_test"; do
 	[ -e "$f" ] || die "there is no $(name_of "$f"); run make live without BUILT=1"
 done
 write_down
@@ -475,7 +544,8 @@ use ours
 run_tests
 rounds
 [ -z "${KEEP-}" ] || { use ours; echo > "$live/keep" || die "cannot write to $live"; }
-trap - TERM EXIT
+trap - TERM
+trap give_back EXIT
 exec 8>&-
 wait $guard || bad=1
 [ -z "${KEEP-}" ] || say "our modules stay in, until make live UNDO=1"

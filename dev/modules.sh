@@ -133,10 +133,7 @@ fetch_headers() {
 }
 
 find_headers() {
-	case $kver in
-	"$base"[.-]*) ;;
-	*) die "$kver is not of Linux $base; KVER=<release> names another kernel, BASE= is one of $bases" ;;
-	esac
+	check_release "$kver"
 	package=$(dpkg-query -W -f '${Version}' "linux-headers-$kver" 2>/dev/null) || package=
 	for kdir in "${KDIR-}" "/lib/modules/$kver/build" "/usr/src/linux-headers-$kver"; do
 		[ ! -f "$kdir/Makefile" ] || break

@@ -25,13 +25,17 @@ fi
 # A kernel source of the user's own replaces Debian's; fetch.sh gets that of other bases.
 [ -n "${LINUX_SRC-}" ] || [ "$base" != 6.12 ] || packages="$packages linux-source-6.12"
 
-missing=
-for p in $packages "$@"; do
-	case $(dpkg-query -W -f '${Status}' "$p" 2>/dev/null) in
-	'install ok installed') ;;
-	*) missing="$missing $p" ;;
+# Another gnuplot or busybox than is asked for does not go with that, and stays.
+installed() { # PACKAGE
+	case $1 in
+	gnuplot-nox) ! command -v gnuplot >/dev/null || return 0 ;;
+	busybox-static) ! installed busybox || return 0 ;;
 	esac
-done
+	[ "$(dpkg-query -W -f '${Status}' "$1" 2>/dev/null)" = 'install ok installed' ]
+}
+
+missing=
+for p in $packages "$@"; do installed "$p" || missing="$missing $p"; done
 missing=${missing# }
 [ -n "${missing# }" ] || exit 0
 
@@ -42,16 +46,17 @@ if [ "$(id -u)" = 0 ]; then
 elif command -v sudo >/dev/null; then
 	root=sudo
 else
-	die "neither root nor sudo here; as root, run: apt-get install --no-install-recommends $missing"
+	die "neither root nor sudo here; as root, run: apt-get install --no-remove --no-install-recommends $missing"
 fi
 
 say "installing: $missing"
 log=$logs/setup.log
+# A list that cannot be had need not be Debian's.
 # shellcheck disable=SC2086
 {
-	$root apt-get update &&
-	$root env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends $missing
+	$root apt-get update
+	$root env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-remove --no-install-recommends $missing
 } </dev/null >"$log" 2>&1 || {
 	grep -E '^(E|Err|W):' "$log" | tail -n 3 >&2
-	die "apt-get could not install $missing; is the network there? see $log"
+	die "apt-get could not install $missing, or not without removing others; is the network there? see $log"
 }

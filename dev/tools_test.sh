@@ -2,11 +2,14 @@
 # tools_test.sh: facts about the scripts in dev/, as TAP: who is told to end, in whatever
 # phase, ends soon, with all that it has started, and says by its status which signal it was.
 # And dev/mutations are still about the code as it is, on this base, whatever their machine.
+# And check.sh passes only if all that it is to run has run, told in a checkout of its own,
+# whose builds do nothing and whose guests tell that all programs passed.
 # shellcheck disable=SC2317
 . "$(dirname "$0")/lib.sh"
-unset KVM_GROUP KERNEL DEBUG ICOUNT CPUS MODULES KERNEL_IMAGE ON
+unset KVM_GROUP KERNEL DEBUG ICOUNT CPUS MODULES KERNEL_IMAGE ON DIST WITHIN LINUX_SRC FUZZ GIC
 pid=
-trap '[ -z "$pid" ] || kill "$pid" 2>/dev/null' EXIT
+toy=$build/toy-check
+trap '[ -z "$pid" ] || kill "$pid" 2>/dev/null; rm -rf "$toy" "$build"/toy.out "$build"/toy.first' EXIT
 trap 'exit 143' TERM
 
 within() { # SECONDS CONDITION...
@@ -20,7 +23,7 @@ within() { # SECONDS CONDITION...
 }
 
 # All that is started has this in its environment. A zombie has none any more.
-mark=KVM_TOLD=1
+mark=KVM_TOLD=$$
 alive() { grep -slzx "$mark" /proc/[0-9]*/environ | sed 's,environ$,comm,' | xargs -r cat 2>/dev/null; }
 all_gone() { [ -z "$(alive)" ]; }
 runs() { alive | grep -qx "$1"; }
@@ -60,13 +63,210 @@ stale() {
 	rm -f "$build/mutated"
 }
 
+stub() { # SCRIPT, on stdin
+	{ echo '#!/bin/sh'; cat; } > "$toy/dev/$1" && chmod 755 "$toy/dev/$1" || die "cannot write to $build"
+}
+make_toy() {
+	rm -rf "$toy" && mkdir "$toy" && cp -r "$top/dev" "$toy/" || die "cannot write to $build"
+	for s in lint.sh kernel.sh tests.sh tree.sh; do echo exit 0 | stub "$s"; done
+	for s in bases_test.sh tools_test.sh; do echo 'echo 1..1; echo ok 1 a fact' | stub "$s"; done
+	# As run_tests tells it, or clients and live, which are one program.
+	stub guest.sh <<-'END'
+		echo "$LOG $TIMEOUT" >> "${0%/*}/../asked"
+		set -f
+		list=${CMD#*run_tests * } more=
+		case $CMD in
+		*run_tests*-- | *run_tests*'-- ') ;;
+		*run_tests*) more='vms modules' ;;
+		*) list=all ;;
+		esac
+		for p in $list $more; do
+			[ "$p" = -- ] || printf '#@ start ours %s\n1..1\nok 1 a fact\n#@ end 0\n' "$p"
+		done
+		echo '#@ done'
+	END
+}
+# check MODE: in the toy, and what it says is in toy.out
+check() { BASE=6.12 "$toy/dev/check.sh" "$1" > "$build/toy.out" 2>&1; }
+says() { grep -q -- "$1" "$build/toy.out" || { echo "it does not say $1"; cat "$build/toy.out"; }; }
+passes() { # MODE
+	make_toy
+	check "$1" || { echo "its status is $?"; cat "$build/toy.out"; }
+	says '^[1-9][0-9]* passed, 0 failed, [0-9]* skipped$'
+}
+passes_all() {
+	passes all
+	for g in smp:900 clients:1800; do
+		grep -qx "check-svm-ours-${g%:*} ${g#*:}" "$toy/asked" || echo "${g%:*} does not have ${g#*:} seconds"
+	done
+}
+no_time() {
+	WITHIN=0 passes all
+	says '^warning: nothing of BASE=7.3 has been checked: 0 of WITHIN=0 minutes'
+	says '^warning: nothing of ON=arm64 has been checked: 0 of WITHIN=0 minutes'
+}
+# cut_short BASE MODE: what runs on that base is killed in the midst
+cut_short() {
+	make_toy
+	stub lint.sh <<-END
+		[ \$BASE != $1 ] || kill -s KILL \$PPID
+	END
+	! check "$2" || echo "its status is 0"
+	says '^FAIL build/.*was cut short$'
+	says '^[0-9]* passed, 1 failed, '
+}
+# While a guest of the first one runs.
+two_at_once() {
+	make_toy
+	sed -i '2i mkdir "$0.runs" 2>/dev/null && while [ -e "$0.runs" ]; do sleep 0.1; done' "$toy/dev/guest.sh"
+	BASE=6.12 "$toy/dev/check.sh" clients > "$build/toy.first" 2>&1 &
+	pid=$!
+	within 10 [ -e "$toy/dev/guest.sh.runs" ] || echo "the first one does not begin"
+	! check churn || echo "the second one does not refuse"
+	says '^error: another check is at work in build/6.12/logs'
+	rmdir "$toy/dev/guest.sh.runs"
+	wait "$pid" || echo "the first one has the status $?"
+	pid=
+	grep -q '^1 passed, 0 failed, 0 skipped$' "$build/toy.first" || cat "$build/toy.first"
+}
+# Two guests on svm, of which each is told while the other one is there.
+side_by_side() {
+	make_toy
+	mv "$toy/dev/guest.sh" "$toy/dev/any.sh"
+	mkdir -p "$toy/build/6.12/img" && echo 6.12 > "$toy/build/6.12/img/release-dist-amd64" || die "cannot write to $build"
+	stub guest.sh <<-'END'
+		wait_for() { n=100; until [ -e "$1" ] || [ $((n -= 1)) = 0 ]; do sleep 0.1; done; }
+		case $LOG in
+		check-svm-dist-amd64) wait_for "$0.slow" ;;
+		check-svm-ours-slow) : > "$0.slow"; wait_for "$0.live" ;;
+		check-svm-dist-amd64-live) : > "$0.live" ;;
+		esac
+		exec "${0%/*}/any.sh"
+	END
+	check most || { echo "its status is $?"; cat "$build/toy.out"; }
+	says '^svm, dist-amd64 kernel, tests: '
+	says '^svm, ours kernel, slow: '
+	grep -vE '^(==|ok |(vmx|svm|svm-nrips), |[0-9]+ passed)' "$build/toy.out"
+}
+# As where the disk is full.
+empty_sum() {
+	make_toy
+	echo ': > "${0%/*}/../build/6.12/logs/check-other.sum"' | stub tests.sh
+	! check clients || echo "its status is 0"
+	says '^[0-9]* passed, 1 failed, '
+}
+
+# What modules.sh needs for a kernel of Debian's.
+of_a_user() {
+	make_toy
+	echo 'command -v depmod modprobe >/dev/null' | stub kernel.sh
+	PATH=/usr/bin:/bin check clients || { echo "its status is $?"; cat "$build/toy.out"; }
+}
+
+# mutant WHAT IT SAYS RESULT...: of a guest without the one mutation, and of those with it
+mutant() {
+	make_toy
+	t=$toy/build/6.12/linux
+	mkdir -p "$t/arch/x86/kvm" "$t/virt/lib" && echo one > "$t/virt/lib/one.c" &&
+		printf 'modules:\n\ttouch $(M)/irqbypass.ko\n' > "$t/Makefile" &&
+		echo 'virt/lib/one.c|svm|one_test|ONE-1|s/one/two/' > "$toy/dev/mutations" || die "cannot write to $build"
+	stub guest.sh <<-'END'
+		result=$(head -n 1 "$0.told")
+		sed -i 1d "$0.told"
+		echo "$result"
+		case $result in ok*) exit 0 ;; 'not ok'*) exit 1 ;; *) exit 125 ;; esac
+	END
+	wanted=$1
+	shift
+	printf '%s\n' "$@" > "$toy/dev/guest.sh.told"
+	BASE=6.12 "$toy/dev/mutate.sh" > "$build/toy.out" 2>&1
+	says "$wanted"
+	[ ! -s "$toy/dev/guest.sh.told" ] || echo "guests were not started: $(cat "$toy/dev/guest.sh.told")"
+}
+cannot_run='error: the svm machine did not start' asleep='error: the svm guest fell asleep'
+mutants() {
+	mutant '^1 mutations noticed, 0 not' ok 'not ok 1 ONE-1'
+	mutant '^STALE .*did not start' ok "$cannot_run" "$cannot_run"
+	mutant '^dead ' ok "$cannot_run" 'not ok 1 ONE-1'
+	mutant '^ALIVE ' ok "$asleep" ok
+	mutant '^dead ' ok "$asleep" "$asleep"
+}
+
+# kcsan FUZZER'S-STATUS [LINE OF THE KERNEL'S]: no test but the fuzzer
+kcsan() {
+	printf '%s\n' 'kcsan: enabled' "${2-}" 'guest: exit 0' > "$toy/kernel"
+	printf '%s\n' '#@ done' '#@ start stock fuzzer' "#@ end $1" > "$toy/run"
+	BASE=6.12 "$toy/dev/kcsan.sh" > "$build/toy.out" 2>&1
+}
+kcsan_judges() {
+	make_toy
+	sed -i 's/^build_besides .*//' "$toy/dev/kcsan.sh"
+	echo 'cd "${0%/*}/.." && cp kernel build/6.12/logs/kcsan.kernel && cat run' | stub guest.sh
+	kcsan 0 || { echo "its status is $?"; cat "$build/toy.out"; }
+	! kcsan 1 || echo "its status is 0 where the fuzzer fails"
+	says '^FAIL svm: fuzzer'
+	! kcsan 0 '** 7 printk messages dropped **' || echo "its status is 0 where reports are lost"
+	says '^error: reports are lost'
+	! kcsan 0 'BUG: KCSAN: data-race in a [kvm] / b [kvm]' || echo "its status is 0 where KVM races"
+}
+
+# none_compiles [TARGET]: where there is no compiler
+none_compiles() {
+	make_toy
+	mkdir -p "$toy/build/6.12/linux" && echo 'mrproper:' > "$toy/build/6.12/linux/Makefile"
+	sed -i 's/command -v "${cross}gcc"/false/' "$toy/dev/compile-all.sh"
+	! BASE=6.12 "$toy/dev/compile-all.sh" "$@" > "$build/toy.out" 2>&1 || echo "its status is 0"
+	says '^warning: not compiled, .* loongarch'
+	says '^error: nothing has been compiled'
+}
+
+# setup PACKAGE...: where these are missing; what is asked of apt-get is in toy/asked
+setup() {
+	for m; do echo "$m"; done > "$toy/missing"
+	: > "$toy/asked"
+	PATH=$toy/bin:$PATH BASE=6.12 "$toy/dev/setup.sh" gnuplot-nox > "$build/toy.out" 2>&1 ||
+		{ echo "its status is $?"; cat "$build/toy.out"; }
+}
+# On a machine that is used for something else, too, and has lists that are not there any more.
+removes_nothing() {
+	make_toy
+	mkdir "$toy/bin" || die "cannot write to $build"
+	echo 'exec "$@"' | stub ../bin/sudo
+	echo 'exit 1' | stub ../bin/gnuplot
+	stub ../bin/dpkg-query <<-'END'
+		for p; do :; done
+		grep -qx "$p" "${0%/*}/../missing" || echo 'install ok installed'
+	END
+	stub ../bin/apt-get <<-'END'
+		echo "$*" >> "${0%/*}/../asked"
+		[ "$1" != update ] || exit 100
+	END
+	setup gnuplot-nox busybox-static
+	[ ! -s "$toy/asked" ] || echo "it asks for $(cat "$toy/asked")"
+	setup busybox busybox-static
+	grep -qx 'install .*--no-remove .* busybox-static' "$toy/asked" || echo "it does not install that, or removes others: $(cat "$toy/asked")"
+}
+
 echo "TAP version 13"
-echo "1..8"
+echo "1..21"
 fact "each mutation changes something, and its fact is there" stale
 for s in HUP:129 INT:130 TERM:143; do
 	fact "guest.sh ends by ${s%:*} while its guest runs" \
 		told "${s%:*}" "${s#*:}" qemu-system-x86 "$top/dev/guest.sh"
 done
+fact "check.sh passes if all has run, each guest in its time" passes_all
+fact "check.sh begins nothing after the first base with WITHIN=0" no_time
+fact "check.sh fails if its first part is killed" cut_short 6.12 all
+fact "check.sh fails if a later part is killed" cut_short 7.3 all
+fact "check.sh fails if a sum is lost" empty_sum
+fact "check.sh tells apart what runs side by side" side_by_side
+fact "check.sh refuses while another one is at work" two_at_once
+fact "a user's PATH will do" of_a_user
+fact "mutate.sh: a guest that could not run has not noticed" mutants
+fact "kcsan.sh fails if a test does, or if reports are lost" kcsan_judges
+fact "compile-all.sh fails if nothing compiles" none_compiles
+fact "compile-all.sh fails if the named does not compile" none_compiles loongarch
+fact "setup.sh removes nothing, and does without a list" removes_nothing
 # It packs until it has the images.
 lock_images
 for s in HUP:129 INT:130 TERM:143; do

@@ -36,10 +36,12 @@ find_source() {
 	fi
 	[ -e "$src" ] || die "no kernel source at $src; install linux-source-$base or set LINUX_SRC=<tar file or directory>"
 	src=$(readlink -f "$src")
-	# A directory is known by its Makefile: its own time says little.
+	# A directory is known by its Makefile and by what of it matters most: its own time says little.
 	if [ -d "$src" ]; then id=$src/Makefile; else id=$src; fi
 	[ -f "$id" ] || die "LINUX_SRC=$src is not a kernel source tree"
 	id="$src $(stat -c '%s %Y' "$id")"
+	# shellcheck disable=SC2086
+	[ ! -d "$src" ] || id="$id $(cd "$src" && find $kvm_dirs -type f -exec sha256sum {} + 2>/dev/null | sort -k 2 | sha256sum | cut -c 1-16)"
 }
 
 check_version() { # VERSION
