@@ -42,7 +42,7 @@ help:
 #: make mutate    break the kernel code in many places: do the tests notice? ON=arm64,
 #:                riscv64: there; FUZZ=120: does the fuzzer, in so many seconds?
 #: make models    check the models of the races with spin and herd7, or WITH=spin
-#: make coverage  which lines and branches of ours the tests reach, on svm and vmx, by gcov
+#: make coverage  which lines and branches of ours the tests reach, on svm, vmx and svm-nrips
 #: make kcsan     all tests with two CPUs, on a kernel in which KCSAN looks for data races, and
 #:                the fuzzer for SECONDS=300
 #: make fuzz      random operations against a model of the rules, for SECONDS=600, from SEED=1 on;
@@ -62,7 +62,7 @@ help:
 #: DEBUG=1        KASAN, lockdep, kmemleak and more, on svm; for check, fuzz, guest and kernel
 #: ICOUNT=1       on all of QEMU: one CPU, and a nanosecond of guest time is an instruction
 #: CPUS=2|4       so many CPUs
-#: WITHIN=70      minutes that make check may take: what would take longer is not begun
+#: WITHIN=60      minutes that make check may take: what would take longer is not begun
 #: TIMEOUT=600    seconds after which a guest counts as hung
 #: KVER=... KDIR=... release of the kernel to build modules for, and its headers
 #: KEEP=1 UNDO=1 ROUNDS=3  for live: leave ours in; only go back; how often it measures

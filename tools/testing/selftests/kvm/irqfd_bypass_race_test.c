@@ -10,6 +10,7 @@
 #include <sys/sysinfo.h>
 
 #include "irte_recorder.h"
+#include "kvm_gsi_mask.h"
 
 /* Of what is no more than luck on one CPU. */
 #define RACE_ROUNDS	(get_nprocs() > 1 ? 100 : 20)
@@ -81,6 +82,51 @@ SMOKE_FACT(race_add_route, "T-29 ROUTE-2 a device that comes while routes change
 		must_end_with_last_route();
 		end_producer(id);
 		must_have_reset();
+	}
+}
+
+static int add_delay;
+static u64 nr_adds;
+
+/* The device has found no route, and is not posted for yet. */
+static void *route_late(void *unused)
+{
+	wait_until(doorbell_signals(add_delay) != nr_adds);
+	return change_route(NULL);
+}
+
+static bool ends_posted(void)
+{
+	int nr = read_calls();
+
+	return nr && posts(&calls[nr - 1]);
+}
+
+/* The mask comes by before KVM_SET_GSI_ROUTING tells of the new route. */
+FACT(race_add_route_mask, "MASK-13 a gsi is not posted that gets a route and a mask amid a new device")
+{
+	pthread_t thread;
+	int i, id, fd;
+
+	TEST_REQUIRE(kvm_has_cap(KVM_CAP_GSI_MASK) && get_nprocs() > 1);
+	start();
+	fd = new_irqfd(MSI_GSI);
+	mask(MSI_GSI);
+	unmask(MSI_GSI);
+	add_delay = doorbell_delay("kvm_arch_irq_bypass_add_producer", DOORBELL_MAX_DELAY / 4);
+	doorbell_delay("kvm_irq_routing_update", DOORBELL_MAX_DELAY);
+	for (i = 0; i < 20; i++) {
+		remove_routes();
+		nr_adds = doorbell_signals(add_delay);
+		thread = spawn(route_late, NULL);
+		id = add_producer(fd, IRQ);
+		mask(MSI_GSI);
+		join(thread);
+		TEST_ASSERT(!ends_posted(), "It is posted while masked");
+		unmask(MSI_GSI);
+		TEST_ASSERT(ends_posted(), "It is not posted after that");
+		end_producer(id);
+		read_calls();
 	}
 }
 
