@@ -167,16 +167,18 @@ static void irqfd_end_work(struct kvm *kvm, struct kvm_kernel_irqfd *irqfd)
 }
 
 /*
- * By the way that the architecture has for an only route, atomic or not: there a line may
- * be raised and not lowered, or begin with a 0, and the work must do no less.
+ * As in irqfd_wakeup(), where an architecture may raise a pin and not lower it, or begin
+ * with a 0.  Other routes are not for here: who is called may want interrupts off.
  */
-static int irqfd_inject_only_route(struct kvm_kernel_irqfd *irqfd)
+static int irqfd_set_only_pin(struct kvm_kernel_irqfd *irqfd)
 {
 	struct kvm_kernel_irq_routing_entry *e =
 		kvm_irq_only_route(irqfd->kvm, irqfd->gsi);
 
-	return e ? kvm_arch_set_irq_inatomic(e, irqfd->kvm, irqfd_source_id(irqfd), 1, false) :
-		   -EWOULDBLOCK;
+	if (!e || e->type != KVM_IRQ_ROUTING_IRQCHIP)
+		return -EWOULDBLOCK;
+
+	return kvm_arch_set_irq_inatomic(e, irqfd->kvm, irqfd_source_id(irqfd), 1, false);
 }
 
 /* What could not be injected in irqfd_wakeup(), or was counted before it was there. */
@@ -195,7 +197,7 @@ void kvm_irqfd_inject_work(struct work_struct *work)
 		mask = kvm_gsi_mask(kvm);
 		is_masked = unlikely(mask) && !irqfd_enter_gsi(irqfd, mask);
 		if (!is_masked)
-			r = irqfd_inject_only_route(irqfd);
+			r = irqfd_set_only_pin(irqfd);
 		if (r == -EWOULDBLOCK)
 			nr = kvm_irq_map_gsi(kvm, routes, irqfd->gsi);
 	}
@@ -235,8 +237,13 @@ static noinline int irqfd_try_lines(struct kvm_kernel_irqfd *irqfd)
 
 static int irqfd_inject_inatomic(struct kvm_kernel_irqfd *irqfd)
 {
-	int r = irqfd_inject_only_route(irqfd);
+	struct kvm_kernel_irq_routing_entry *e =
+		kvm_irq_only_route(irqfd->kvm, irqfd->gsi);
+	int r = -EWOULDBLOCK;
 
+	if (e)
+		r = kvm_arch_set_irq_inatomic(e, irqfd->kvm,
+					      irqfd_source_id(irqfd), 1, false);
 	if (r == -EWOULDBLOCK)
 		r = irqfd_try_lines(irqfd);
 

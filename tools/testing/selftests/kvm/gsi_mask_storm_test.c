@@ -529,7 +529,7 @@ static void *init_in_vain(void *arg)
 {
 	int i;
 
-	for (i = 0; i < NR_ROUNDS; i++)
+	for (i = 0; i < 300; i++)
 		TEST_ASSERT_ERRNO(init_irqchip(*(int *)arg), EINVAL);
 	return NULL;
 }
@@ -540,7 +540,7 @@ FACT(init_fails, "MASK-5 an unmask amid an AIA that fails to initialize touches 
 	pthread_t thread;
 	int fd, i;
 
-	TEST_REQUIRE(kvm_has_cap(KVM_CAP_GSI_MASK));
+	TEST_REQUIRE(kvm_has_cap(KVM_CAP_IRQCHIP));
 	vm = vm_create(1);
 	vcpu = __vm_vcpu_add(vm, 0);
 	fd = kvm_create_device(vm, KVM_DEV_TYPE_RISCV_AIA);
@@ -550,7 +550,7 @@ FACT(init_fails, "MASK-5 an unmask amid an AIA that fails to initialize touches 
 	TEST_ASSERT_ERRNO(init_irqchip(fd), EINVAL);
 
 	pthread_create(&thread, NULL, init_in_vain, &fd);
-	for (i = 0; i < 10 * NR_ROUNDS; i++) {
+	for (i = 0; i < 3000; i++) {
 		mask(1 + i % NR_SOURCES);
 		unmask(1 + i % NR_SOURCES);
 	}

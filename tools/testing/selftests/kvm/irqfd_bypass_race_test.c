@@ -85,13 +85,10 @@ SMOKE_FACT(race_add_route, "T-29 ROUTE-2 a device that comes while routes change
 	}
 }
 
-static int add_delay;
-static u64 nr_adds;
-
-/* The device has found no route, and is not posted for yet. */
+/* The device has found no route by then, and is not posted for yet. */
 static void *route_late(void *unused)
 {
-	wait_until(doorbell_signals(add_delay) != nr_adds);
+	usleep(DOORBELL_MAX_DELAY / 8);
 	return change_route(NULL);
 }
 
@@ -113,11 +110,10 @@ FACT(race_add_route_mask, "MASK-13 a gsi is not posted that gets a route and a m
 	fd = new_irqfd(MSI_GSI);
 	mask(MSI_GSI);
 	unmask(MSI_GSI);
-	add_delay = doorbell_delay("kvm_arch_irq_bypass_add_producer", DOORBELL_MAX_DELAY / 4);
+	doorbell_delay("kvm_arch_irq_bypass_add_producer", DOORBELL_MAX_DELAY / 2);
 	doorbell_delay("kvm_irq_routing_update", DOORBELL_MAX_DELAY);
 	for (i = 0; i < 20; i++) {
 		remove_routes();
-		nr_adds = doorbell_signals(add_delay);
 		thread = spawn(route_late, NULL);
 		id = add_producer(fd, IRQ);
 		mask(MSI_GSI);
