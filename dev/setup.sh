@@ -6,7 +6,7 @@ KVM_GROUP=none	# sudo may ask for a password, and a new group has no terminal
 . "$(dirname "$0")/lib.sh"
 
 packages='
-gcc libc6-dev make flex bison bc libelf-dev libssl-dev cpio kmod xz-utils git
+gcc libc6-dev make flex bison bc libelf-dev uuid-dev libssl-dev cpio kmod xz-utils git
 perl util-linux
 '
 if [ "${1-}" = --build ]; then

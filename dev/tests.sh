@@ -49,7 +49,7 @@ for t in "$tests"/*; do
 	*) rm -f "$t"; changed=1 ;;
 	esac
 done
-if [ -n "$changed" ] || newer "$top/dev/guest/run_tests" "$img/tests.gz"; then
+if [ -n "$(ls "$tests")" ] && { [ -n "$changed" ] || newer "$top/dev/guest/run_tests" "$img/tests.gz"; }; then
 	root=$build/root.tests
 	rm -rf "$root" && mkdir -p "$root/tests" && cp "$tests"/* "$top/dev/guest/run_tests" "$root/tests/" ||
 		die "cannot write to $build"

@@ -522,7 +522,8 @@ FACT(vm_goes, "MASK-5 a VM may go while gsis are masked and interrupts pending")
 #ifdef __riscv
 static int init_irqchip(int fd)
 {
-	return __kvm_device_attr_set(fd, KVM_DEV_RISCV_AIA_GRP_CTRL, KVM_DEV_RISCV_AIA_CTRL_INIT, NULL);
+	return __kvm_device_attr_set(fd, KVM_DEV_RISCV_AIA_GRP_CTRL,
+				     KVM_DEV_RISCV_AIA_CTRL_INIT, NULL);
 }
 
 static void *init_in_vain(void *arg)

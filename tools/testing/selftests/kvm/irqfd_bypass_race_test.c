@@ -100,7 +100,7 @@ static bool ends_posted(void)
 }
 
 /* The mask comes by before KVM_SET_GSI_ROUTING tells of the new route. */
-FACT(race_add_route_mask, "MASK-13 a gsi is not posted that gets a route and a mask amid a new device")
+FACT(race_add_route_mask, "MASK-13 a gsi that gets a route and a mask amid a device is not posted")
 {
 	pthread_t thread;
 	int i, id, fd;

@@ -116,7 +116,7 @@ FACT(kept, "MASK-6 ROUTE-2 an LPI that is posted and not taken yet outlives a ma
 	must_come(OTHER_VECTOR, true);
 }
 
-FACT(kept_deassigned, "IRQFD-26 an LPI that is posted and not taken outlives a deassign and its device")
+FACT(kept_deassigned, "IRQFD-26 an LPI that is posted and not taken outlives its irqfd and device")
 {
 	boot_with_device();
 	must_come(VECTOR, true);
