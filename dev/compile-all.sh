@@ -14,7 +14,7 @@ targets() {
 		powerpc|powerpc|powerpc64le-linux-gnu-|gcc-powerpc64le-linux-gnu|ppc64le_defconfig|arch/powerpc/kvm|NO_HZ_FULL=n NO_HZ_IDLE=y VIRT_CPU_ACCOUNTING_GEN=n KVM_BOOK3S_64=m KVM_BOOK3S_64_HV=m KVM_BOOK3S_64_PR=m
 		s390|s390|s390x-linux-gnu-|gcc-s390x-linux-gnu|defconfig|arch/s390/kvm|KVM=m
 		mips|mips|mips64el-linux-gnuabi64-|gcc-mips64el-linux-gnuabi64|loongson3_defconfig|arch/mips/kvm|KVM=m
-		loongarch|loongarch|loongarch64-linux-gnu-|gcc-loongarch64-linux-gnu|loongson3_defconfig|arch/loongarch/kvm|KVM=m
+		loongarch|loongarch|loongarch64-linux-gnu-|gcc-loongarch64-linux-gnu|$loongson|arch/loongarch/kvm|KVM=m
 		i386|i386||gcc|i386_defconfig|arch/x86/kvm|$kvm
 		x86-up|x86_64||gcc|x86_64_defconfig|arch/x86/kvm|SMP=n $kvm
 		x86-rt|x86_64||gcc|x86_64_defconfig|arch/x86/kvm|EXPERT=y PREEMPT_RT=y $kvm
@@ -22,8 +22,8 @@ targets() {
 		x86-least|x86_64||gcc|x86_64_defconfig|arch/x86/kvm|KVM_HYPERV=n KVM_XEN=n KVM_SMM=n $no_ioapic $kvm
 	END
 }
-no_ioapic=
-[ "$base" = 6.12 ] || no_ioapic=KVM_IOAPIC=n
+no_ioapic= loongson=loongson3_defconfig
+[ "$base" = 6.12 ] || { no_ioapic=KVM_IOAPIC=n; loongson=loongson64_defconfig; }
 
 if [ "${1-}" = --packages ]; then
 	for p in $(targets | cut -d '|' -f 4 | sort -u); do apt-cache pkgnames "$p" | grep -x "$p"; done
