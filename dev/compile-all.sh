@@ -22,7 +22,7 @@ targets() {
 		x86-least|x86_64||gcc|x86_64_defconfig|arch/x86/kvm|KVM_HYPERV=n KVM_XEN=n KVM_SMM=n $no_ioapic $kvm
 	END
 }
-no_ioapic= loongson=loongson3_defconfig
+no_ioapic='' loongson=loongson3_defconfig
 [ "$base" = 6.12 ] || { no_ioapic=KVM_IOAPIC=n; loongson=loongson64_defconfig; }
 
 if [ "${1-}" = --packages ]; then
