@@ -115,7 +115,8 @@ static __always_inline u32 io_addr_hash(const void *data, u32 unused, u32 seed)
 {
 	const struct kvm_io_key *key = data;
 
-	return io_hash(key->addr ^ (u64)key->bus << 60, seed);
+	/* What meets on two buses is then up to the seed, not to who chooses addresses. */
+	return io_hash(key->addr, seed) + key->bus * GOLDEN_RATIO_32;
 }
 
 /* Where there is a doorbell of any length there is no other. */
