@@ -147,16 +147,24 @@ unsigned long kvm_arch_hold_pins(struct kvm_kernel_irq_routing_entry *routes,
 	return levels;
 }
 
-/* Likewise at once: to an edge triggered pin a second source would be news. */
-static void raise_pins(struct kvm_kernel_irq_routing_entry *routes, int nr,
+/*
+ * Likewise at once: to an edge triggered pin a second source would be news.  Returns
+ * whether there was a pin to raise.
+ */
+static bool raise_pins(struct kvm_kernel_irq_routing_entry *routes, int nr,
 		       struct kvm *kvm, unsigned long levels)
 {
+	bool raised = false;
+
 	for (; levels && nr--; routes++) {
 		if (is_cascade(routes))
 			continue;
 		*pin_state(routes, kvm) = levels;
 		kvm_pins_set(routes, 1, kvm, __ffs(levels), 1);
+		raised = true;
 	}
+
+	return raised;
 }
 
 /* A level triggered pin has no use for an edge.  Returns whether one had. */
@@ -184,10 +192,10 @@ static bool restore_pins(struct kvm_kernel_irq_routing_entry *routes, int nr,
 			 const struct kvm_gsi *noted)
 {
 	bool lost = lower_pins(routes, nr, kvm, levels);
+	bool raised = raise_pins(routes, nr, kvm, noted->levels);
 
-	raise_pins(routes, nr, kvm, noted->levels);
 	kvm_pic_update_held(kvm->arch.vpic);
-	if (noted->levels)
+	if (raised)
 		return false;
 	if (noted->latch)
 		return !pulse_edge_pins(routes, nr, kvm);
