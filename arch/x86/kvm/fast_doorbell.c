@@ -15,9 +15,9 @@
  *
  * What does not ring goes on to the slow path as if nobody had been here.  What
  * rings leaves the traces and the statistics of the slow path: kvm_pio and io_exits;
- * kvm_fast_mmio, and on SVM kvm_page_fault before it.  Only where the slow path has
- * the emulator, SVM's for MMIO, what the latter and the MMU on its behalf leave is
- * missing, and kvm_mmio is kvm_fast_mmio.
+ * kvm_fast_mmio, and on SVM kvm_page_fault before it.  Only with the fast paths off
+ * SVM has the emulator for MMIO: what that and the MMU on its behalf leave is missing,
+ * and kvm_mmio is kvm_fast_mmio.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 

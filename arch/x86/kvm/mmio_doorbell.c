@@ -24,8 +24,9 @@
  *           leaves the rest to KVM's own walk.
  *
  *           That there is no memory at the address is known by the SPTE, whose
- *           generation is checked, from within the section of kvm->srcu that
- *           KVM_SET_USER_MEMORY_REGION waits for.
+ *           generation is checked, or where SPTEs cannot say so by the memslots,
+ *           from within the section of kvm->srcu that KVM_SET_USER_MEMORY_REGION
+ *           waits for.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
@@ -362,7 +363,7 @@ static bool vcpu_is_plain(struct kvm_vcpu *vcpu)
 }
 
 /*
- * For an access to @gpa that has faulted on a reserved SPTE: ring, if it is a
+ * For an access to @gpa that has faulted as one to MMIO does: ring, if it is a
  * plain store to a doorbell.  @insn_len is the length that hardware has reported,
  * or 0; @nr the number of bytes at @insn that it has fetched, which may be more
  * than that, or 0.  Returns what the exit handler has to return, or negative if
