@@ -4,82 +4,20 @@
  * accessed: each allocation and each copy of an ioctl is made to fail, one after the
  * other, until the ioctl needs no more.
  *
- * Needs CONFIG_FAILSLAB, CONFIG_FAIL_PAGE_ALLOC, CONFIG_FAULT_INJECTION_USERCOPY and
- * CONFIG_FAULT_INJECTION_DEBUG_FS.  The T ids are those of bugs of the past: T-7, T-19
- * and T-23 are leaks and worse on paths like these; a debug kernel sees them, the facts
- * only what userspace does.
+ * What kernel that takes kvm_fail_nth.h says.  The T ids are those of bugs of the past:
+ * T-7, T-19 and T-23 are leaks and worse on paths like these; a debug kernel sees them,
+ * the facts only what userspace does.
  */
-#include <fcntl.h>
 #include <sched.h>
 
 #include "irq_guest.h"
+#include "kvm_fail_nth.h"
 
 #define PORT		0x500
 #define MMIO_GPA	0xd0000000ull
 #define PIO		KVM_IOEVENTFD_FLAG_PIO
 #define DATAMATCH	KVM_IOEVENTFD_FLAG_DATAMATCH
 #define NR_ROUTES	20
-
-static int fail_nth_fd = -1;
-
-static bool write_file(const char *path, const char *value)
-{
-	int fd = open(path, O_WRONLY);
-	bool done;
-
-	if (fd < 0)
-		return false;
-
-	done = write(fd, value, strlen(value)) == strlen(value);
-	close(fd);
-	return done;
-}
-
-static const struct {
-	const char *path, *value;
-} settings[] = {
-	{ "/sys/kernel/debug/failslab/verbose", "0" },
-	{ "/sys/kernel/debug/fail_page_alloc/verbose", "0" },
-	{ "/sys/kernel/debug/fail_usercopy/verbose", "0" },
-	/* Those that may sleep, too, and single pages. */
-	{ "/sys/kernel/debug/failslab/ignore-gfp-wait", "N" },
-	{ "/sys/kernel/debug/fail_page_alloc/ignore-gfp-wait", "N" },
-	{ "/sys/kernel/debug/fail_page_alloc/min-order", "0" },
-};
-
-/* A process has a file of its own, so each fact opens it anew. */
-static void open_fail_nth(void)
-{
-	int i;
-
-	fail_nth_fd = open("/proc/thread-self/fail-nth", O_RDWR);
-	TEST_ASSERT(fail_nth_fd >= 0, "fail-nth does not open, errno: %d", errno);
-	for (i = 0; i < ARRAY_SIZE(settings); i++)
-		TEST_ASSERT(write_file(settings[i].path, settings[i].value), "%s, errno: %d",
-			    settings[i].path, errno);
-}
-
-/* What is left of the last one may come to these copies.  Then it is used up. */
-static void set_fail_nth(int nth)
-{
-	char buf[16];
-	int len = snprintf(buf, sizeof(buf), "%d", nth);
-
-	while (pwrite(fail_nth_fd, buf, len, 0) != len)
-		TEST_ASSERT(errno == EFAULT, "Writing fail-nth got errno %d", errno);
-}
-
-/* Of what was to succeed before one fails, how much did not come. */
-static int get_fail_nth(void)
-{
-	char buf[16] = { };
-
-	if (pread(fail_nth_fd, buf, sizeof(buf) - 1, 0) > 0)
-		return atoi(buf);
-
-	TEST_ASSERT(errno == EFAULT, "Reading fail-nth got errno %d", errno);
-	return 1;
-}
 
 /* Returns what @op does, with its nth allocation or copy failing; 0 in *nth if one did. */
 static int run_failing(int (*op)(void), int *nth)

@@ -16,7 +16,7 @@
 #include "fuzz/threads.h"
 
 static int nr_ops = 120;
-static bool with_threads, as_it_is;
+static bool with_threads, as_it_is, tells_runs;
 static struct sequence run;
 
 static void run_op(int at)
@@ -40,24 +40,6 @@ static void run_op(int at)
 	if (settle)
 		usleep(settle);
 	compare();
-}
-
-static void set_failslab(const char *file, const char *value)
-{
-	char *path = strdup_printf("/sys/kernel/debug/failslab/%s", file);
-	int fd = open(path, O_WRONLY);
-
-	TEST_ASSERT(fd >= 0 && write(fd, value, strlen(value)) > 0, "Cannot write to %s", path);
-	close(fd);
-	free(path);
-}
-
-static void open_fail_nth(void)
-{
-	fail_nth_fd = open("/proc/thread-self/fail-nth", O_RDWR);
-	TEST_ASSERT(fail_nth_fd >= 0, "This kernel lets no allocation fail");
-	set_failslab("ignore-gfp-wait", "N");
-	set_failslab("verbose", "0");
 }
 
 static void run_all(void)
@@ -96,6 +78,28 @@ static void keep_fastpath(void)
 	else if (kvm_has_eventfd_fastpath() != fastpath_was_on)
 		turn_fastpath(fastpath_was_on);
 	is_kept = true;
+}
+
+/* What tells this run from all others. */
+static void print_run(void)
+{
+	int i;
+
+	printf("-s %lu -n %d -r ", run.seed, nr_ops);
+	for (i = 0; i < run.nr && (run.ops[i].seed == run.seed && run.ops[i].nr == i); i++)
+		;
+	if (i == run.nr && i == nr_ops) {
+		printf("all");
+	} else {
+		for (i = 0; i < run.nr; i++) {
+			printf("%s", i ? "," : "");
+			if (run.ops[i].seed != run.seed)
+				printf("%lu:", run.ops[i].seed);
+			printf("%d", run.ops[i].nr);
+		}
+	}
+	printf("%s%s%s", kvm_is_older() ? " -o" : "", with_threads ? " -T" : "",
+	       with_faults ? " -f" : "");
 }
 
 /* Returns whether all was as it should be. */
@@ -165,17 +169,9 @@ static void cut_down(void)
 /* @why is NULL if it is not known yet. */
 static void tell_in_c(const char *why)
 {
-	int i;
-
-	printf("/* eventfd_fuzz_test -s %lu -n %d -r ", fuzz_seed, nr_ops);
-	for (i = 0; i < run.nr; i++) {
-		printf("%s", i ? "," : "");
-		if (run.ops[i].seed != run.seed)
-			printf("%lu:", run.ops[i].seed);
-		printf("%d", run.ops[i].nr);
-	}
-	printf("%s%s%s */\n", kvm_is_older() ? " -o" : "", with_threads ? " -T" : "",
-	       with_faults ? " -f" : "");
+	printf("/* eventfd_fuzz_test ");
+	print_run();
+	printf(" */\n");
 	printf("FACT(seed_%lu, \"%s\")\n{\n\tbegin_told(%lu);\n", fuzz_seed,
 	       why ?: "a sequence of the fuzzer's", fuzz_seed);
 	verbose = true;
@@ -184,20 +180,21 @@ static void tell_in_c(const char *why)
 	printf("}\n");
 }
 
-/* Returns whether it happens again. */
-static bool tell(void)
+/* What does not happen again has happened all the same. */
+static void tell(void)
 {
 	char why[sizeof(report->why)];
 
 	snprintf(why, sizeof(why), "%s", report->why);
 	ksft_print_msg("seed %lu, operation %d: %s\n", fuzz_seed, report->at, why);
 	if (run_in_process() && run_in_process()) {
-		ksft_print_msg("It does not happen again\n");
-		return with_threads;
+		ksft_print_msg("It does not happen again: ");
+		print_run();
+		printf("\n");
+		return;
 	}
 	cut_down();
 	tell_in_c(why);
-	return true;
 }
 
 /* Has a run gone wrong before, at such an operation and with such words? */
@@ -237,6 +234,8 @@ static void next_run(u64 seed)
 		vary(&run, &dice, nr_ops);
 }
 
+static u64 nr_done;
+
 /* Runs with seed after seed; returns how many went wrong. */
 static int fuzz(u64 seed, u64 nr_runs, int seconds, int max_wrong)
 {
@@ -247,20 +246,29 @@ static int fuzz(u64 seed, u64 nr_runs, int seconds, int max_wrong)
 		if (seconds && now_in_usecs() - start > seconds * 1000000ull)
 			break;
 		next_run(seed + i);
+		/* If the kernel dies of it, that is all there is. */
+		if (tells_runs) {
+			printf("# run ");
+			print_run();
+			printf("\n");
+		}
 		nr_edges = report->nr_edges;
 		if (run_in_process()) {
 			if (report->nr_edges != nr_edges)
 				keep(&run);
 			continue;
 		}
-		if (as_it_is || is_known()) {
+		nr_wrong++;
+		if (as_it_is || is_known())
 			ksft_print_msg("seed %lu: %s\n", fuzz_seed, report->why);
-			nr_wrong++;
-		} else {
-			nr_wrong += tell();
-		}
+		else
+			tell();
 	}
+	nr_done = i;
 	ksft_print_msg("%lu operations in %lu runs, %d went wrong\n", report->nr_ops, i, nr_wrong);
+	if (with_faults)
+		ksft_print_msg("%lu calls failed for a copy, %lu for memory\n",
+			       report->nr_failed[0], report->nr_failed[1]);
 	if (edges)
 		ksft_print_msg("%lu steps in KVM's code, by %d runs\n", report->nr_edges, nr_kept);
 	return nr_wrong;
@@ -278,11 +286,13 @@ static void new_report(void)
 #define TEST_SEED	100
 #define TEST_RUNS	30
 #define TEST_SECONDS	12
+#define MIN_RUNS	3	/* that is what the slowest machine has time for */
 
 FACT(model, "IRQFD IOEV MASK random operations do what the model of the rules says")
 {
 	new_report();
 	TEST_ASSERT(!fuzz(TEST_SEED, TEST_RUNS, TEST_SECONDS, 1), "The model and KVM differ");
+	TEST_ASSERT(nr_done >= MIN_RUNS, "Only %lu runs had time", nr_done);
 }
 
 static void usage(const char *name)
@@ -296,7 +306,8 @@ static void usage(const char *name)
 	       "  -r  tell a run of these operations as C, \"all\" of its own; SEED:OP of another\n"
 	       "  -q  leave what went wrong as it is\n"
 	       "  -T  each run begins with threads that do all at once\n"
-	       "  -f  let allocations fail\n"
+	       "  -f  let allocations and copies fail\n"
+	       "  -v  tell each run before it begins\n"
 	       "Without -s it is a test, see -h.\n", name);
 }
 
@@ -330,7 +341,7 @@ static int tool(int argc, char *argv[])
 	char *one_run = NULL;
 
 	new_report();
-	while ((opt = getopt(argc, argv, "os:n:t:m:r:Tfq")) != -1) {
+	while ((opt = getopt(argc, argv, "os:n:t:m:r:Tfqv")) != -1) {
 		switch (opt) {
 		case 'o':
 			kvm_is_older_kernel = true;
@@ -355,6 +366,9 @@ static int tool(int argc, char *argv[])
 			break;
 		case 'f':
 			with_faults = true;
+			break;
+		case 'v':
+			tells_runs = true;
 			break;
 		case 'r':
 			one_run = optarg;

@@ -6,6 +6,7 @@
 #define SELFTEST_KVM_FUZZ_ARGS_H
 
 #include "guest.h"
+#include "kvm_fail_nth.h"
 #include "kvm_gsi_mask.h"
 
 /*
@@ -40,21 +41,15 @@ static struct theme {
 } theme;
 
 /*
- * Failing allocations: what fails for want of memory has changed nothing.
+ * Failing allocations and copies: a call that fails for that has changed nothing.
  */
 static bool with_faults;
-static int fail_nth_fd = -1;
 static struct fuzz_vm vms_before[NR_VMS];
 static struct object objects_before[MAX_OBJECTS];
 
-static inline void write_fail_nth(u32 nth)
-{
-	char text[16];
-	int len = snprintf(text, sizeof(text), "%u", nth);
-
-	TEST_ASSERT(pwrite(fail_nth_fd, text, len, 0) == len, "Writing fail-nth got errno %d",
-		    errno);
-}
+/* Of the last FAILING(): which one was to fail, or 0, and whether it has come to that. */
+static u32 failing_nth;
+static bool has_failed;
 
 static inline void keep_model(void)
 {
@@ -68,35 +63,55 @@ static inline void restore_model(void)
 	memcpy(objects, objects_before, sizeof(*objects) * nr_objects);
 }
 
-static inline u32 nth_to_fail(void)
+static inline void begin_failing(void)
 {
 	struct dice dice = dice_of_op(current_op, 2);
 
-	return with_faults ? roll(&dice, 8) : 0;
+	has_failed = false;
+	failing_nth = with_faults ? roll(&dice, 8) : 0;
+	if (failing_nth)
+		set_fail_nth(failing_nth);
+}
+
+static inline void end_failing(void)
+{
+	if (!failing_nth)
+		return;
+	has_failed = !get_fail_nth();
+	set_fail_nth(0);
 }
 
 #define FAILING(_call)							\
 ({									\
-	u32 __nth = nth_to_fail();					\
 	int __ret;							\
 									\
-	if (__nth)							\
-		write_fail_nth(__nth);					\
+	begin_failing();						\
 	__ret = got(_call);						\
-	if (__nth)							\
-		write_fail_nth(0);					\
+	end_failing();							\
 	__ret;								\
 })
 
-/* As must_get(), but for what may fail so. */
+/* As must_get(), but for what may fail so: a removal needs no memory, but its argument. */
+static inline void __must_get_or_fail(const char *what, int want, int ret, bool needs_memory)
+{
+	if (!has_failed || (ret != -EFAULT && (ret != -ENOMEM || !needs_memory))) {
+		must_get(what, want, ret);
+		return;
+	}
+	say("/* but %s, as number %u of what may fail did */",
+	    ret == -ENOMEM ? "ENOMEM" : "EFAULT", failing_nth);
+	report->nr_failed[ret == -ENOMEM]++;
+	restore_model();
+}
+
 static inline void must_get_or_fail(const char *what, int want, int ret)
 {
-	if (nth_to_fail() && ret == -ENOMEM) {
-		say("/* ENOMEM */");
-		restore_model();
-	} else {
-		must_get(what, want, ret);
-	}
+	__must_get_or_fail(what, want, ret, true);
+}
+
+static inline void must_go_or_fail(const char *what, int want, int ret)
+{
+	__must_get_or_fail(what, want, ret, false);
 }
 
 static inline u32 any_gsi(struct dice *dice)

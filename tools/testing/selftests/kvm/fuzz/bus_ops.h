@@ -87,9 +87,10 @@ static inline void op_unbell(struct dice *dice)
 		return;
 	want = del_bell(bell);
 	say_bell(slot, &bell, " | KVM_IOEVENTFD_FLAG_DEASSIGN", want);
-	must_get("KVM_IOEVENTFD", want,
-		 FAILING(__ioeventfd_ioctl(vm, slot->fd, bell.addr, bell.len, bell.value,
-					   bell_flags(&bell) | KVM_IOEVENTFD_FLAG_DEASSIGN)));
+	must_go_or_fail("KVM_IOEVENTFD", want,
+			FAILING(__ioeventfd_ioctl(vm, slot->fd, bell.addr, bell.len, bell.value,
+						  bell_flags(&bell) |
+						  KVM_IOEVENTFD_FLAG_DEASSIGN)));
 }
 
 static inline void op_bell_bad(struct dice *dice)
@@ -156,7 +157,8 @@ static inline void op_zone(struct dice *dice)
 		remove ? "true" : "false", zone.addr, zone.size, zone.pio);
 	if (remove) {
 		del_zones(zone.pio, zone.addr, zone.size);
-		must_get("KVM_UNREGISTER_COALESCED_MMIO", 0, FAILING(add_or_remove(true, zone)));
+		must_go_or_fail("KVM_UNREGISTER_COALESCED_MMIO", 0,
+				FAILING(add_or_remove(true, zone)));
 	} else {
 		add_zone(zone.addr, zone.size, zone.pio);
 		must_get_or_fail("KVM_REGISTER_COALESCED_MMIO", 0,

@@ -90,6 +90,7 @@ struct report {
 	u64 nr_ops;
 	u64 kinds[64];
 	u64 nr_edges;		/* in KVM's code, if there is kcov */
+	u64 nr_failed[2];	/* calls, for a copy and for memory */
 	int at;			/* which of the operations failed, or -1 */
 	char why[512];
 };

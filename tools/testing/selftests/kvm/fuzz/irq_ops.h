@@ -252,7 +252,7 @@ static inline void op_deassign(struct dice *dice)
 		object_take(object);
 		leave_gsi(object);
 	}
-	must_get("KVM_IRQFD", 0, FAILING(__irqfd_ioctl(vm, gsi, slot->fd, flags)));
+	must_go_or_fail("KVM_IRQFD", 0, FAILING(__irqfd_ioctl(vm, gsi, slot->fd, flags)));
 }
 
 static inline int no_eventfd(void)

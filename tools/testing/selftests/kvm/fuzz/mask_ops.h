@@ -44,7 +44,8 @@ static inline void op_mask(struct dice *dice)
 			mask_gsi(args.first + i);
 	}
 	if (unmask)
-		must_get("KVM_UNMASK_IRQ", want, FAILING(__vm_ioctl(vm, KVM_UNMASK_IRQ, &args)));
+		must_go_or_fail("KVM_UNMASK_IRQ", want,
+				FAILING(__vm_ioctl(vm, KVM_UNMASK_IRQ, &args)));
 	else
 		must_get_or_fail("KVM_MASK_IRQ", want,
 				 FAILING(__vm_ioctl(vm, KVM_MASK_IRQ, &args)));
