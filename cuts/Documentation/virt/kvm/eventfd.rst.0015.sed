@@ -4,3 +4,6 @@
 /^The life of an irqfd$/,/^Resampling$/{/^Resampling$/!d}
 /^- ``KVM_SET_GSI_ROUTING`` does not visit/,/whatever it had\.$/d
 /^- An eventfd drives one irqfd/,/^- Overlaps of/{/^- Overlaps of/!d}
+/^- To unmask a pin of the IOAPIC/,/holds it up\.$/d
+/^- While the deassign of an irqfd/,/assigned and deassigned\.$/d
+/^- ``KVM_CAP_IRQFD_RESAMPLE`` is 0 where/d

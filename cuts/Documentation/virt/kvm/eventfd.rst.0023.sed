@@ -6,3 +6,4 @@
 /^How a GSI is masked$/,/^Resampling$/{/^Resampling$/!d}
 /^Locks$/,/^What differs from Linux/{/^What differs from Linux/!d}
 /^- GSIs can be masked/d
+/^- AMD: bits 3 to 0 of TPR/d

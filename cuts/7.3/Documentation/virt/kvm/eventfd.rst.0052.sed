@@ -1,0 +1,2 @@
+# LoongArch, which has irqfds there
+/^- loongarch: an irqfd/d
