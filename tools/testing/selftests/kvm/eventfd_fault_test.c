@@ -20,7 +20,10 @@
 #define DATAMATCH	KVM_IOEVENTFD_FLAG_DATAMATCH
 #define NR_ROUTES	20
 
-static int fail_nth_fd = -1;
+static int fail_nth_fd = -1, make_it_fail_fd = -1;
+
+/* So do all allocations behind the nth: what is not there may be got in another way. */
+static bool fail_on;
 
 static bool write_file(const char *path, const char *value)
 {
@@ -45,6 +48,13 @@ static const struct {
 	{ "/sys/kernel/debug/failslab/ignore-gfp-wait", "N" },
 	{ "/sys/kernel/debug/fail_page_alloc/ignore-gfp-wait", "N" },
 	{ "/sys/kernel/debug/fail_page_alloc/min-order", "0" },
+	/* Of a thread that is to fail on, all. */
+	{ "/sys/kernel/debug/failslab/task-filter", "Y" },
+	{ "/sys/kernel/debug/fail_page_alloc/task-filter", "Y" },
+	{ "/sys/kernel/debug/failslab/times", "-1" },
+	{ "/sys/kernel/debug/fail_page_alloc/times", "-1" },
+	{ "/sys/kernel/debug/failslab/probability", "100" },
+	{ "/sys/kernel/debug/fail_page_alloc/probability", "100" },
 };
 
 /* A process has a file of its own, so each fact opens it anew. */
@@ -54,6 +64,8 @@ static void open_fail_nth(void)
 
 	fail_nth_fd = open("/proc/thread-self/fail-nth", O_RDWR);
 	TEST_ASSERT(fail_nth_fd >= 0, "fail-nth does not open, errno: %d", errno);
+	make_it_fail_fd = open("/proc/thread-self/make-it-fail", O_WRONLY);
+	TEST_ASSERT(make_it_fail_fd >= 0, "make-it-fail does not open, errno: %d", errno);
 	for (i = 0; i < ARRAY_SIZE(settings); i++)
 		TEST_ASSERT(write_file(settings[i].path, settings[i].value), "%s, errno: %d",
 			    settings[i].path, errno);
@@ -81,16 +93,24 @@ static int get_fail_nth(void)
 	return 1;
 }
 
+static void set_fail_on(bool fail)
+{
+	TEST_ASSERT(pwrite(make_it_fail_fd, fail ? "1" : "0", 1, 0) == 1,
+		    "Writing make-it-fail got errno %d", errno);
+}
+
 /* Returns what @op does, with its nth allocation or copy failing; 0 in *nth if one did. */
 static int run_failing(int (*op)(void), int *nth)
 {
 	int ret, err;
 
+	set_fail_on(fail_on);
 	set_fail_nth(*nth);
 	ret = op();
 	err = errno;
 	*nth = get_fail_nth();
 	set_fail_nth(0);
+	set_fail_on(false);
 
 	errno = err;
 	return ret;
@@ -245,7 +265,7 @@ FACT(irqfd_goes, "IRQFD-25 deassign of an irqfd never fails, however short memor
 }
 
 /*
- * Masks.  What the first one of a VM brings is too large for the slab.
+ * Masks.
  */
 static u64 masked;
 
@@ -291,10 +311,38 @@ static void nothing_masked(void)
 	TEST_ASSERT(!get_masked() && !masked, "It is masked");
 }
 
+/* What the first mask of a VM brings is there from then on. */
+static int vm_without_masks(void)
+{
+	if (vm)
+		kvm_vm_free(vm);
+	create_vm_with_irqchip();
+	return 0;
+}
+
+/* If it is not to be had in one piece, KVM takes it in many. */
+FACT(first_mask, "MASK-2 the first mask of a VM, or set, fails cleanly at each of them, or masks")
+{
+	struct failures failed;
+
+	TEST_REQUIRE(kvm_has_cap(KVM_CAP_GSI_MASK));
+	open_fail_nth();
+	vm_without_masks();
+	must_fail_cleanly(mask_msi, nothing_masked, vm_without_masks);
+	must_fail_cleanly(set_masked, nothing_masked, vm_without_masks);
+
+	fail_on = true;
+	must_fail_for_both(mask_msi, nothing_masked, vm_without_masks);
+	failed = must_fail_cleanly(set_masked, nothing_masked, vm_without_masks);
+	TEST_ASSERT(failed.memory >= 2, "It needs memory for its bitmaps alone");
+	TEST_ASSERT_EQ(failed.copies, 2);
+}
+
 FACT(mask, "MASK-2 KVM_PENDING_IRQS fails cleanly at each of them, the others for a copy alone")
 {
 	TEST_REQUIRE(kvm_has_cap(KVM_CAP_GSI_MASK));
 	boot_with_eventfds();
+	TEST_ASSERT(!mask_msi() && !unmask_msi(), "It cannot be masked");
 	must_fail_for_both(set_masked, nothing_masked, unmask_msi);
 	must_fail_for_copies(mask_msi, nothing_masked, unmask_msi, 1);
 	must_fail_for_both(get_masked, nothing_masked, undo_nothing);
@@ -562,12 +610,39 @@ static int remove_zone(void)
 	return __vm_ioctl(vm, KVM_UNREGISTER_COALESCED_MMIO, &zone);
 }
 
+static void guest_write_zone(u64 unused1, u64 unused2, u64 unused3)
+{
+	WRITE_ONCE(*(u64 *)MMIO_GPA, 1);
+}
+
+static bool write_comes_out(void)
+{
+	return run_in_guest(guest_write_zone, 0, 0, 0);
+}
+
+static void no_zone(void)
+{
+	TEST_ASSERT(write_comes_out(), "A zone that was refused takes a write");
+}
+
+static int use_and_remove_zone(void)
+{
+	TEST_ASSERT(!write_comes_out(), "A zone takes no write");
+	if (remove_zone())
+		return -1;
+
+	TEST_ASSERT(write_comes_out(), "A zone that is gone takes a write");
+	return 0;
+}
+
 FACT(zones, "T-7 a coalesced zone comes cleanly or not at all, and goes without memory")
 {
-	vm = vm_create_barebones();
+	boot();
+	virt_pg_map(vm, MMIO_GPA, MMIO_GPA);
 	open_fail_nth();
-	must_fail_for_both(add_zone, nothing, remove_zone);
+	must_fail_for_both(add_zone, no_zone, use_and_remove_zone);
 	must_not_fail(add_zone, remove_zone);
+	no_zone();
 }
 
 /*
