@@ -185,6 +185,30 @@ static void must_not_fail(int (*prepare)(void), int (*op)(void))
 	TEST_ASSERT_EQ(copies, 1);
 }
 
+/*
+ * A work of the CPU grows a table of the kernel's, of 64 buckets, long before there are more
+ * entries than that.  If it does not get to run, the assign does, without waiting for memory.
+ */
+#define NR_BUCKETS	64
+
+static void stay_on_cpu(void)
+{
+	cpu_set_t cpu;
+
+	CPU_ZERO(&cpu);
+	CPU_SET(sched_getcpu(), &cpu);
+	TEST_ASSERT(!sched_setaffinity(0, sizeof(cpu), &cpu), "sched_setaffinity() got errno %d",
+		    errno);
+}
+
+static void keep_works_out(bool keep)
+{
+	struct sched_param param = { .sched_priority = keep };
+
+	TEST_ASSERT(!sched_setscheduler(0, keep ? SCHED_FIFO : SCHED_OTHER, &param),
+		    "sched_setscheduler() got errno %d", errno);
+}
+
 static void nothing(void)
 {
 }
@@ -262,6 +286,52 @@ FACT(irqfd_goes, "IRQFD-25 deassign of an irqfd never fails, however short memor
 	boot_with_eventfds();
 	must_not_fail(assign_plain, deassign_plain);
 	must_not_fail(assign_resample, deassign_resample);
+}
+
+/* That is the table of the whole host, and shrinks again in a work. */
+static void trigger_is_still_free(void)
+{
+	keep_works_out(false);
+	trigger_is_free();
+}
+
+static int vm_with_full_reservations(void)
+{
+	static int fds[NR_BUCKETS + 1];
+	int i;
+
+	keep_works_out(false);
+	if (vm)
+		kvm_vm_free(vm);
+	usleep(100000);
+	create_vm_with_irqchip();
+	for (i = 0; i < ARRAY_SIZE(fds); i++) {
+		if (!fds[i])
+			fds[i] = eventfd_new();
+	}
+	keep_works_out(true);
+	for (i = 0; i < ARRAY_SIZE(fds); i++)
+		irqfd_assign(vm, MSI_GSI, fds[i]);
+
+	return 0;
+}
+
+FACT(irqfd_table, "IRQFD-32 assign gets ENOMEM, and leaves nothing, if the table is to grow and cannot")
+{
+	struct failures failed = { };
+	int tries;
+
+	stay_on_cpu();
+	open_fail_nth();
+	trigger = eventfd_new();
+	/* Once a second a work gets to run all the same: the kernel lets nobody starve. */
+	for (tries = 0; tries < 10 && failed.memory < 2; tries++) {
+		vm_with_full_reservations();
+		failed = must_fail_cleanly(assign_plain, trigger_is_still_free,
+					   vm_with_full_reservations);
+	}
+	keep_works_out(false);
+	TEST_ASSERT(failed.memory >= 2, "No table has failed to grow");
 }
 
 /*
@@ -520,21 +590,7 @@ FACT(ioeventfd_joins, "T-23 and so does that of a second value at an address, an
 	ioeventfd_assign(vm, fd, MMIO_GPA, 8, 0);
 }
 
-/*
- * A work of the CPU grows the kernel's table of values, of 64 buckets, long before there are
- * more values than that.  If it does not get to run, the assign does, without waiting for
- * memory.  By then the address of a value that is the first there is in another table.
- */
-#define NR_BUCKETS	64
-
-static void keep_works_out(bool keep)
-{
-	struct sched_param param = { .sched_priority = keep };
-
-	TEST_ASSERT(!sched_setscheduler(0, keep ? SCHED_FIFO : SCHED_OTHER, &param),
-		    "sched_setscheduler() got errno %d", errno);
-}
-
+/* When that of values is full.  An address that comes with its first value is in another. */
 static void no_address(void)
 {
 	keep_works_out(false);
@@ -561,18 +617,14 @@ static int vm_with_full_table(void)
 FACT(ioeventfd_table, "T-23 and so does that of a value at a new address, if the table is to grow")
 {
 	struct failures failed = { };
-	cpu_set_t cpu;
 	int tries;
 
-	CPU_ZERO(&cpu);
-	CPU_SET(sched_getcpu(), &cpu);
-	TEST_ASSERT(!sched_setaffinity(0, sizeof(cpu), &cpu), "sched_setaffinity() got errno %d",
-		    errno);
+	stay_on_cpu();
 	open_fail_nth();
 	doorbell = doorbells[5];
 	doorbell.addr += 8;
 	doorbell.fd = eventfd_new();
-	/* Once a second a work gets to run all the same: the kernel lets nobody starve. */
+	/* As above. */
 	for (tries = 0; tries < 10 && failed.memory < 2; tries++) {
 		vm_with_full_table();
 		failed = must_fail_cleanly(assign_doorbell, no_address, vm_with_full_table);
