@@ -316,7 +316,7 @@ static int vm_with_full_reservations(void)
 	return 0;
 }
 
-FACT(irqfd_table, "IRQFD-32 assign gets ENOMEM, and leaves nothing, if the table is to grow and cannot")
+FACT(irqfd_table, "IRQFD-32 assign gets ENOMEM, and leaves nothing, if the table cannot grow")
 {
 	struct failures failed = { };
 	int tries;

@@ -635,7 +635,7 @@ static void move_level(bool driven)
 	TEST_ASSERT_EQ(take(VECTOR), 0);
 }
 
-FACT(moved_level, "MASK-14 a level moves with who drives it, and is one interrupt; else with nobody")
+FACT(moved_level, "MASK-14 a level moves with who drives it, as one interrupt, else not at all")
 {
 	move_level(true);
 	move_level(false);

@@ -182,7 +182,7 @@ static int deassign_and_exit(void *unused)
 	_exit(0);
 }
 
-FACT(deassign_killed, "IRQFD-26 a killed deassign leaves the irqfd to go when the injection is over")
+FACT(killed, "IRQFD-26 a killed deassign leaves the irqfd to go once the injection is over")
 {
 	boot_killed();
 	kill_while(deassign_and_exit);
@@ -194,7 +194,7 @@ FACT(deassign_killed, "IRQFD-26 a killed deassign leaves the irqfd to go when th
 	must_be_new();
 }
 
-FACT(deassigners, "IRQFD-26 other deassigns, before and after one that is killed, wait on, and succeed")
+FACT(deassigners, "IRQFD-26 other deassigns, before or after a killed one, wait, and succeed")
 {
 	struct waiter before, after;
 	pid_t pid;
@@ -230,7 +230,7 @@ static void must_go_by_new_route(void)
 	take_irqs();
 }
 
-FACT(routing_killed, "ROUTE-2 after a killed KVM_SET_GSI_ROUTING the table is new, and the next one waits")
+FACT(rerouted, "ROUTE-2 a killed KVM_SET_GSI_ROUTING leaves the new table, and the next one waits")
 {
 	struct waiter router;
 

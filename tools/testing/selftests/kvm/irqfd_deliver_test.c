@@ -300,7 +300,7 @@ static int boot_with_writer(int flags, pthread_t *writer)
 	return fd;
 }
 
-FACT(blocked_writer, "IRQFD-17 a blocked writer blocks on, though an irqfd comes and takes the count")
+FACT(blocked_writer, "IRQFD-17 a blocked writer blocks on, though an irqfd takes the count")
 {
 	pthread_t writer;
 	int fd = boot_with_writer(0, &writer);
@@ -313,7 +313,7 @@ FACT(blocked_writer, "IRQFD-17 a blocked writer blocks on, though an irqfd comes
 	TEST_ASSERT(irr_is_empty(vcpu), "It has injected");
 }
 
-FACT(blocked_semaphore, "IRQFD-17 so does one of a semaphore, until a read() makes room: then it injects")
+FACT(blocked_semaphore, "IRQFD-17 so does one of a semaphore, until read() makes room: it injects")
 {
 	pthread_t writer;
 	int fd = boot_with_writer(EFD_SEMAPHORE, &writer);
