@@ -19,16 +19,21 @@
 #define DATAMATCH	KVM_IOEVENTFD_FLAG_DATAMATCH
 #define NR_ROUTES	20
 
+/* So do all allocations behind the nth: what is not there may be got in another way. */
+static bool fail_on;
+
 /* Returns what @op does, with its nth allocation or copy failing; 0 in *nth if one did. */
 static int run_failing(int (*op)(void), int *nth)
 {
 	int ret, err;
 
+	set_fail_on(fail_on);
 	set_fail_nth(*nth);
 	ret = op();
 	err = errno;
 	*nth = get_fail_nth();
 	set_fail_nth(0);
+	set_fail_on(false);
 
 	errno = err;
 	return ret;
@@ -101,6 +106,30 @@ static void must_not_fail(int (*prepare)(void), int (*op)(void))
 		}
 	}
 	TEST_ASSERT_EQ(copies, 1);
+}
+
+/*
+ * A work of the CPU grows a table of the kernel's, of 64 buckets, long before there are more
+ * entries than that.  If it does not get to run, the assign does, without waiting for memory.
+ */
+#define NR_BUCKETS	64
+
+static void stay_on_cpu(void)
+{
+	cpu_set_t cpu;
+
+	CPU_ZERO(&cpu);
+	CPU_SET(sched_getcpu(), &cpu);
+	TEST_ASSERT(!sched_setaffinity(0, sizeof(cpu), &cpu), "sched_setaffinity() got errno %d",
+		    errno);
+}
+
+static void keep_works_out(bool keep)
+{
+	struct sched_param param = { .sched_priority = keep };
+
+	TEST_ASSERT(!sched_setscheduler(0, keep ? SCHED_FIFO : SCHED_OTHER, &param),
+		    "sched_setscheduler() got errno %d", errno);
 }
 
 static void nothing(void)
@@ -182,8 +211,54 @@ FACT(irqfd_goes, "IRQFD-25 deassign of an irqfd never fails, however short memor
 	must_not_fail(assign_resample, deassign_resample);
 }
 
+/* That is the table of the whole host, and shrinks again in a work. */
+static void trigger_is_still_free(void)
+{
+	keep_works_out(false);
+	trigger_is_free();
+}
+
+static int vm_with_full_reservations(void)
+{
+	static int fds[NR_BUCKETS + 1];
+	int i;
+
+	keep_works_out(false);
+	if (vm)
+		kvm_vm_free(vm);
+	usleep(100000);
+	create_vm_with_irqchip();
+	for (i = 0; i < ARRAY_SIZE(fds); i++) {
+		if (!fds[i])
+			fds[i] = eventfd_new();
+	}
+	keep_works_out(true);
+	for (i = 0; i < ARRAY_SIZE(fds); i++)
+		irqfd_assign(vm, MSI_GSI, fds[i]);
+
+	return 0;
+}
+
+FACT(irqfd_table, "IRQFD-32 assign gets ENOMEM, and leaves nothing, if the table cannot grow")
+{
+	struct failures failed = { };
+	int tries;
+
+	stay_on_cpu();
+	open_fail_nth();
+	trigger = eventfd_new();
+	/* Once a second a work gets to run all the same: the kernel lets nobody starve. */
+	for (tries = 0; tries < 10 && failed.memory < 2; tries++) {
+		vm_with_full_reservations();
+		failed = must_fail_cleanly(assign_plain, trigger_is_still_free,
+					   vm_with_full_reservations);
+	}
+	keep_works_out(false);
+	TEST_ASSERT(failed.memory >= 2, "No table has failed to grow");
+}
+
 /*
- * Masks.  What the first one of a VM brings is too large for the slab.
+ * Masks.
  */
 static u64 masked;
 
@@ -229,10 +304,38 @@ static void nothing_masked(void)
 	TEST_ASSERT(!get_masked() && !masked, "It is masked");
 }
 
+/* What the first mask of a VM brings is there from then on. */
+static int vm_without_masks(void)
+{
+	if (vm)
+		kvm_vm_free(vm);
+	create_vm_with_irqchip();
+	return 0;
+}
+
+/* If it is not to be had in one piece, KVM takes it in many. */
+FACT(first_mask, "MASK-2 the first mask of a VM, or set, fails cleanly at each of them, or masks")
+{
+	struct failures failed;
+
+	TEST_REQUIRE(kvm_has_cap(KVM_CAP_GSI_MASK));
+	open_fail_nth();
+	vm_without_masks();
+	must_fail_cleanly(mask_msi, nothing_masked, vm_without_masks);
+	must_fail_cleanly(set_masked, nothing_masked, vm_without_masks);
+
+	fail_on = true;
+	must_fail_for_both(mask_msi, nothing_masked, vm_without_masks);
+	failed = must_fail_cleanly(set_masked, nothing_masked, vm_without_masks);
+	TEST_ASSERT(failed.memory >= 2, "It needs memory for its bitmaps alone");
+	TEST_ASSERT_EQ(failed.copies, 2);
+}
+
 FACT(mask, "MASK-2 KVM_PENDING_IRQS fails cleanly at each of them, the others for a copy alone")
 {
 	TEST_REQUIRE(kvm_has_cap(KVM_CAP_GSI_MASK));
 	boot_with_eventfds();
+	TEST_ASSERT(!mask_msi() && !unmask_msi(), "It cannot be masked");
 	must_fail_for_both(set_masked, nothing_masked, unmask_msi);
 	must_fail_for_copies(mask_msi, nothing_masked, unmask_msi, 1);
 	must_fail_for_both(get_masked, nothing_masked, undo_nothing);
@@ -410,21 +513,7 @@ FACT(ioeventfd_joins, "T-23 and so does that of a second value at an address, an
 	ioeventfd_assign(vm, fd, MMIO_GPA, 8, 0);
 }
 
-/*
- * A work of the CPU grows the kernel's table of values, of 64 buckets, long before there are
- * more values than that.  If it does not get to run, the assign does, without waiting for
- * memory.  By then the address of a value that is the first there is in another table.
- */
-#define NR_BUCKETS	64
-
-static void keep_works_out(bool keep)
-{
-	struct sched_param param = { .sched_priority = keep };
-
-	TEST_ASSERT(!sched_setscheduler(0, keep ? SCHED_FIFO : SCHED_OTHER, &param),
-		    "sched_setscheduler() got errno %d", errno);
-}
-
+/* When that of values is full.  An address that comes with its first value is in another. */
 static void no_address(void)
 {
 	keep_works_out(false);
@@ -451,18 +540,14 @@ static int vm_with_full_table(void)
 FACT(ioeventfd_table, "T-23 and so does that of a value at a new address, if the table is to grow")
 {
 	struct failures failed = { };
-	cpu_set_t cpu;
 	int tries;
 
-	CPU_ZERO(&cpu);
-	CPU_SET(sched_getcpu(), &cpu);
-	TEST_ASSERT(!sched_setaffinity(0, sizeof(cpu), &cpu), "sched_setaffinity() got errno %d",
-		    errno);
+	stay_on_cpu();
 	open_fail_nth();
 	doorbell = doorbells[5];
 	doorbell.addr += 8;
 	doorbell.fd = eventfd_new();
-	/* Once a second a work gets to run all the same: the kernel lets nobody starve. */
+	/* As above. */
 	for (tries = 0; tries < 10 && failed.memory < 2; tries++) {
 		vm_with_full_table();
 		failed = must_fail_cleanly(assign_doorbell, no_address, vm_with_full_table);
@@ -500,12 +585,39 @@ static int remove_zone(void)
 	return __vm_ioctl(vm, KVM_UNREGISTER_COALESCED_MMIO, &zone);
 }
 
+static void guest_write_zone(u64 unused1, u64 unused2, u64 unused3)
+{
+	WRITE_ONCE(*(u64 *)MMIO_GPA, 1);
+}
+
+static bool write_comes_out(void)
+{
+	return run_in_guest(guest_write_zone, 0, 0, 0);
+}
+
+static void no_zone(void)
+{
+	TEST_ASSERT(write_comes_out(), "A zone that was refused takes a write");
+}
+
+static int use_and_remove_zone(void)
+{
+	TEST_ASSERT(!write_comes_out(), "A zone takes no write");
+	if (remove_zone())
+		return -1;
+
+	TEST_ASSERT(write_comes_out(), "A zone that is gone takes a write");
+	return 0;
+}
+
 FACT(zones, "T-7 a coalesced zone comes cleanly or not at all, and goes without memory")
 {
-	vm = vm_create_barebones();
+	boot();
+	virt_pg_map(vm, MMIO_GPA, MMIO_GPA);
 	open_fail_nth();
-	must_fail_for_both(add_zone, nothing, remove_zone);
+	must_fail_for_both(add_zone, no_zone, use_and_remove_zone);
 	must_not_fail(add_zone, remove_zone);
+	no_zone();
 }
 
 /*

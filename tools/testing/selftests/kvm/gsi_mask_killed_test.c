@@ -12,23 +12,15 @@
  * The ids in the names of the facts are those of the rules in
  * Documentation/virt/kvm/eventfd.rst.
  */
-#include <sched.h>
-#include <signal.h>
-
-#include "kvm_doorbell.h"
+#include "blocked_guest.h"
 #include "kvm_gsi_mask.h"
-#include "paravirt_guest.h"
 
 #define GSI		MSI_GSI
 #define PROBE_GSI	(MSI_GSI + 1)
 #define UNUSED_GSI	100
 #define PIN		PIN_GSI
 
-#define BLOCKED_GPA	0xd0000000ull
-#define BLOCKED_SLOT	11
-
 static pthread_t router;
-static void *page;
 
 static int take(int vector)
 {
@@ -36,21 +28,6 @@ static int take(int vector)
 
 	take_irqs();
 	return irqs_taken(vector) - before;
-}
-
-static void share_page(void)
-{
-	page = doorbell_page();
-	WRITE_ONCE(*(int *)page, 0);
-	vm_set_user_memory_region(vm, BLOCKED_SLOT, 0, BLOCKED_GPA, getpagesize(), page);
-	share_info(BLOCKED_GPA / getpagesize());
-}
-
-/* Nobody else wakes a work item that waits for this. */
-static void withhold_page(void)
-{
-	doorbell_block(true);
-	TEST_ASSERT(!madvise(page, getpagesize(), MADV_DONTNEED), "madvise() got errno %i", errno);
 }
 
 static void *reroute(void *unused)
@@ -74,19 +51,14 @@ static void start_rerouting(void)
 	}
 }
 
-static void require_blocking(void)
-{
-	TEST_REQUIRE((kvm_check_cap(KVM_CAP_XEN_HVM) & XEN_CAPS) == XEN_CAPS);
-	TEST_REQUIRE(kvm_has_doorbell_device());
-}
-
-static void start_blocked_injection(void)
+static int start_blocked_injection(void)
 {
 	int fd = new_irqfd(GSI);
 
 	withhold_page();
 	eventfd_signal(fd);
 	wait_until(doorbell_blocked());
+	return fd;
 }
 
 /* The counters have to be there before somebody is counted. */
@@ -109,7 +81,6 @@ static void unblock(void)
 	join(router);
 }
 
-/* Of this memory, or KVM would say EIO; and yet to be killed by itself. */
 static int mask_and_exit(void *unused)
 {
 	struct kvm_mask_irq args = { .first = GSI, .count = 1 };
@@ -130,47 +101,6 @@ static int set_and_exit(void *unused)
 
 	ioctl(vm->fd, KVM_PENDING_IRQS, &args);
 	_exit(0);
-}
-
-static bool is_stuck(pid_t pid)
-{
-	char path[64], state = '?';
-	FILE *file;
-
-	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
-	file = fopen(path, "r");
-	TEST_ASSERT(file, "Cannot open %s", path);
-	TEST_ASSERT_EQ(fscanf(file, "%*d (%*[^)]) %c", &state), 1);
-	fclose(file);
-	TEST_ASSERT(state != 'Z', "The call has waited for nobody");
-	return state == 'D';
-}
-
-static pid_t start_child(int (*fn)(void *))
-{
-	static char stack[65536] __aligned(16);
-	pid_t pid;
-
-	pid = clone(fn, stack + sizeof(stack), CLONE_VM | CLONE_FILES | SIGCHLD, NULL);
-	TEST_ASSERT(pid > 0, "clone() got errno %i", errno);
-	return pid;
-}
-
-static void must_have_died(pid_t pid)
-{
-	int status;
-
-	TEST_ASSERT(waitpid(pid, &status, 0) == pid, "waitpid() got errno %i", errno);
-	TEST_ASSERT(WIFSIGNALED(status), "It was not killed, status 0x%x", status);
-}
-
-static void kill_while(int (*fn)(void *))
-{
-	pid_t pid = start_child(fn);
-
-	wait_until(is_stuck(pid));
-	kill(pid, SIGKILL);
-	must_have_died(pid);
 }
 
 /* A level that was high before. */
@@ -362,6 +292,34 @@ FACT(edge_dropped, "MASK-14 MASK-16 a set that unmasks it waits for nobody, and 
 	TEST_ASSERT_EQ(take(VECTOR), 0);
 	pulse_line(GSI);
 	TEST_ASSERT_EQ(take(VECTOR), 1);
+}
+
+/* Only the first mask of a VM brings what all who raise a gsi look at from then on. */
+static void mask_gsi(void)
+{
+	mask(GSI);
+}
+
+FACT(first, "MASK-7 MASK-16 a mask after a first one that was killed waits for what came before")
+{
+	struct waiter masker;
+	int fd;
+
+	require_blocking();
+	boot();
+	share_page();
+	set_route(port_route(GSI));
+	fd = start_blocked_injection();
+	kill_while(mask_and_exit);
+	start_waiter(&masker, mask_gsi);
+	end_waiter(&masker);
+	TEST_ASSERT(is_masked(GSI) && !is_pending(GSI), "It is not masked, or has come twice");
+
+	eventfd_signal(fd);
+	irqfd_deassign(vm, GSI, fd);
+	TEST_ASSERT(is_pending(GSI) && !port_is_pending(), "The next event has come");
+	unmask(GSI);
+	take_event();
 }
 
 /*

@@ -344,42 +344,68 @@ FACT(storm_level, "MASK-8 MASK-9 after a storm of masks a line is as its source 
 }
 
 #ifndef __riscv
+static int line_steps, last_level;
+
+static void step_line(int level)
+{
+	set_line(PIN_GSI, level);
+	WRITE_ONCE(line_steps, line_steps + 1);
+	dither();
+}
+
+#define ALL_STEPS	3
+
 static void *toggle_line(void *arg)
 {
 	pthread_barrier_wait(arg);
 	dither();
-	set_line(PIN_GSI, 1);
-	dither();
-	set_line(PIN_GSI, 0);
+	step_line(1);
+	step_line(0);
+	step_line(last_level);
 	return NULL;
+}
+
+static void line_must_be(bool masked, int round)
+{
+	TEST_ASSERT(is_pending(PIN_GSI) == (masked && last_level), "In round %d it is %spending",
+		    round, last_level ? "not " : "");
+	TEST_ASSERT(pin_is_high(PIN_GSI) == (!masked && last_level), "In round %d the line is %s",
+		    round, masked || !last_level ? "up" : "down");
 }
 
 /* Only the first mask of a VM brings what all who raise a line look at from then on. */
 FACT(first_mask, "MASK-7 MASK-8 a line amid the first mask of a VM is held down, and not forgotten")
 {
-	int i, rounds = get_nprocs() > 1 ? 300 : 50, kept = 0;
+	int i, before, rounds = get_nprocs() > 1 ? 300 : 50, kept = 0, met = 0;
 	pthread_barrier_t barrier;
 	pthread_t thread;
 
 	TEST_ASSERT(!pthread_barrier_init(&barrier, NULL, 2), "No barrier");
 	for (i = 0; i < rounds; i++) {
 		boot_with_pin(LEVEL | MASKED);
+		line_steps = 0;
+		last_level = i % 2;
 		thread = spawn(toggle_line, &barrier);
 		pthread_barrier_wait(&barrier);
 		dither();
+		before = READ_ONCE(line_steps);
 		mask(PIN_GSI);
+		met += before < ALL_STEPS && READ_ONCE(line_steps);
 		TEST_ASSERT(!pin_is_high(PIN_GSI), "In round %d the line is up", i);
 		kept += is_pending(PIN_GSI);
 		TEST_ASSERT(!pin_is_high(PIN_GSI), "In round %d the line has gone up", i);
-		if (i % 2)
+		if (i & 2)
 			unmask(PIN_GSI);
 		join(thread);
-		if (!(i % 2))
+		if (!(i & 2)) {
+			line_must_be(true, i);
 			unmask(PIN_GSI);
-		TEST_ASSERT(!pin_is_high(PIN_GSI), "In round %d it stays up", i);
+		}
+		line_must_be(false, i);
 		kvm_vm_free(vm);
 	}
-	printf("%d of %d were pending\n", kept, rounds);
+	printf("of %d masks %d came amid all that, and %d were pending then\n", rounds, met, kept);
+	TEST_ASSERT(met && kept && kept < rounds, "There was no race");
 }
 #endif
 
@@ -467,6 +493,49 @@ FACT(rerouted, "MASK-5 KVM_IRQ_LINE amid new routes raises the line it names, an
 }
 #endif
 
+/* The pulse of a pin may come later, but before the deassign. */
+static void must_come_once(int gsi)
+{
+	int fd = new_irqfd(gsi);
+
+	eventfd_signal(fd);
+	irqfd_deassign(vm, gsi, fd);
+	TEST_ASSERT(take(VECTOR) == 1 && !take(VECTOR), "GSI %d does not interrupt, or not once",
+		    gsi);
+
+	mask(gsi);
+	irqfd_assign(vm, gsi, fd);
+	eventfd_signal(fd);
+	irqfd_deassign(vm, gsi, fd);
+	TEST_ASSERT(is_pending(gsi) && !take(VECTOR), "GSI %d is not masked", gsi);
+	unmask(gsi);
+	TEST_ASSERT(take(VECTOR) == 1 && !take(VECTOR), "GSI %d has not waited, or not once", gsi);
+	close(fd);
+}
+
+static void nothing_is_left(void)
+{
+	u64 bits[WORDS];
+	int i;
+
+	mask_range(0, NR_GSIS);
+	get_state(0, NR_GSIS, bits, NULL);
+	for (i = 0; i < NR_GSIS; i++)
+		TEST_ASSERT(!is_in(bits, i), "GSI %d is pending", i);
+	unmask_range(0, NR_GSIS);
+	TEST_ASSERT(!take(VECTOR) && !pin_is_high(PIN_GSI), "Something comes, or the pin is high");
+}
+
+static void route_both(int msi, int pin)
+{
+	struct kvm_irq_routing_entry entries[] = {
+		MSI_ROUTE(msi, VECTOR),
+		PIN_ROUTE(pin, PIN_CHIP, PIN_GSI),
+	};
+
+	set_routing(entries, 2);
+}
+
 FACT(storm_all, "MASK-7 routes, irqfds, lines, masks and the guest, all at once, do no harm")
 {
 	static int fds[2];
@@ -482,13 +551,11 @@ FACT(storm_all, "MASK-7 routes, irqfds, lines, masks and the guest, all at once,
 	threads[2] = spawn(keep_signalling, &fds[0]);
 	threads[3] = spawn(keep_signalling, &fds[1]);
 	for (i = 0; i < NR_ROUNDS / 10; i++) {
-		struct kvm_irq_routing_entry entries[] = {
-			MSI_ROUTE(i % 2 ? PIN_GSI : MSI_GSI, VECTOR),
-			PIN_ROUTE(i % 2 ? MSI_GSI : PIN_GSI, PIN_CHIP, PIN_GSI),
-		};
-
 		irqfd_assign(vm, MSI_GSI, fds[1]);
-		set_routing(entries, 2);
+		if (i % 2)
+			route_both(PIN_GSI, MSI_GSI);
+		else
+			route_both(MSI_GSI, PIN_GSI);
 		set_line(PIN_GSI, i & 1);
 		take_irqs();
 		get_state(0, NR_GSIS, bits, NULL);
@@ -502,6 +569,19 @@ FACT(storm_all, "MASK-7 routes, irqfds, lines, masks and the guest, all at once,
 		join(threads[i]);
 	unmask_range(0, NR_GSIS);
 	TEST_ASSERT_EQ(nr_masked(), 0);
+
+	irqfd_deassign(vm, PIN_GSI, fds[0]);
+	route_both(MSI_GSI, PIN_GSI);
+	set_line(PIN_GSI, 0);
+	program_pin(PIN_GSI, VECTOR, EDGE);
+	take_irqs();
+	nothing_is_left();
+	must_come_once(MSI_GSI);
+	must_come_once(PIN_GSI);
+	route_both(PIN_GSI, MSI_GSI);
+	must_come_once(MSI_GSI);
+	must_come_once(PIN_GSI);
+	nothing_is_left();
 }
 
 FACT(vm_goes, "MASK-5 a VM may go while gsis are masked and interrupts pending")

@@ -6,15 +6,12 @@
  * The ids in the names of the facts are those of the rules in
  * Documentation/virt/kvm/eventfd.rst.
  */
-#include "kvm_doorbell.h"
-#include "paravirt_guest.h"
+#include "blocked_guest.h"
 
 /* What the kernel's own queue of works lets run at once is 256 on Linux 6.12, and 1024 on 7.3. */
 #define NR_BLOCKED	300
 
 #define PORT_GSI	(MSI_GSI + 1)
-#define BLOCKED_GPA	0xd0000000ull
-#define BLOCKED_SLOT	11
 
 /* To all there are: one more than what goes without a work. */
 static struct kvm_irq_routing_entry broadcast(void)
@@ -35,22 +32,13 @@ static void route_port(void)
 	set_routing(entries, ARRAY_SIZE(entries));
 }
 
-/* The page is taken away when KVM has it. */
 static void boot_without_page(void)
 {
-	void *page;
-
-	TEST_REQUIRE((kvm_check_cap(KVM_CAP_XEN_HVM) & XEN_CAPS) == XEN_CAPS);
-	TEST_REQUIRE(kvm_has_doorbell_device());
+	require_blocking();
 	boot();
-	page = doorbell_page();
-	WRITE_ONCE(*(int *)page, 0);
-	vm_set_user_memory_region(vm, BLOCKED_SLOT, 0, BLOCKED_GPA, getpagesize(), page);
-	share_info(BLOCKED_GPA / getpagesize());
+	share_page();
 	route_port();
-
-	doorbell_block(true);
-	TEST_ASSERT(!madvise(page, getpagesize(), MADV_DONTNEED), "madvise() got errno %i", errno);
+	withhold_page();
 }
 
 static void boot_blocked(int nr)
@@ -149,6 +137,111 @@ FACT(behind, "IRQFD-26 LIFE-3 a deassign waits for what that irqfd has been sent
 	TEST_ASSERT(in_irr(vcpu, VECTOR), "Deassign has not waited for the signal");
 	wait_until(doorbell_blocked());
 	doorbell_block(false);
+}
+
+/*
+ * Calls that are killed while they wait, of a VM that lives on.
+ */
+static int blocked_fd;
+
+static void boot_killed(void)
+{
+	TEST_REQUIRE(!kvm_is_older());
+	boot_without_page();
+	blocked_fd = new_irqfd(PORT_GSI);
+	eventfd_signal(blocked_fd);
+	wait_until(doorbell_blocked());
+}
+
+static int assign_again(void)
+{
+	int ret = __irqfd_ioctl(vm, PORT_GSI, blocked_fd, 0);
+
+	TEST_ASSERT(!ret || errno == EBUSY, "Assign got errno %i", errno);
+	return ret;
+}
+
+/* The irqfd is a new one, and of the old one nothing is left that comes again. */
+static void must_be_new(void)
+{
+	irqfd_deassign(vm, PORT_GSI, blocked_fd);
+	TEST_ASSERT(!port_is_pending(), "What was blocked has come twice");
+	irqfd_assign(vm, PORT_GSI, blocked_fd);
+	eventfd_signal(blocked_fd);
+	wait_until(port_is_pending());
+}
+
+static void deassign_blocked(void)
+{
+	irqfd_deassign(vm, PORT_GSI, blocked_fd);
+}
+
+static int deassign_and_exit(void *unused)
+{
+	__irqfd_ioctl(vm, PORT_GSI, blocked_fd, KVM_IRQFD_FLAG_DEASSIGN);
+	_exit(0);
+}
+
+FACT(killed, "IRQFD-26 a killed deassign leaves the irqfd to go once the injection is over")
+{
+	boot_killed();
+	kill_while(deassign_and_exit);
+	TEST_ASSERT(assign_again(), "It is gone before the injection is over");
+	TEST_ASSERT(doorbell_blocked(), "Nothing is blocked any more");
+	doorbell_block(false);
+	wait_until(!assign_again());
+	take_event();
+	must_be_new();
+}
+
+FACT(deassigners, "IRQFD-26 other deassigns, before or after a killed one, wait, and succeed")
+{
+	struct waiter before, after;
+	pid_t pid;
+
+	boot_killed();
+	pid = start_child(deassign_and_exit);
+	wait_until(is_stuck(pid));
+	start_waiter(&before, deassign_blocked);
+	kill_stuck(pid);
+	start_waiter(&after, deassign_blocked);
+	must_wait(&before);
+	end_waiter(&after);
+	TEST_ASSERT(!assign_again(), "The irqfd is there after a deassign");
+	join(before.thread);
+	must_be_new();
+}
+
+static void reroute(void)
+{
+	set_route(MSI_ROUTE(PORT_GSI, VECTOR));
+}
+
+static int reroute_and_exit(void *unused)
+{
+	__set_route(MSI_ROUTE(PORT_GSI, VECTOR), 1);
+	_exit(0);
+}
+
+static void must_go_by_new_route(void)
+{
+	kvm_irq_line(vm, PORT_GSI, 1);
+	TEST_ASSERT(in_irr(vcpu, VECTOR), "It goes by the old table");
+	take_irqs();
+}
+
+FACT(rerouted, "ROUTE-2 a killed KVM_SET_GSI_ROUTING leaves the new table, and the next one waits")
+{
+	struct waiter router;
+
+	boot_killed();
+	kill_while(reroute_and_exit);
+	must_go_by_new_route();
+	start_waiter(&router, reroute);
+	end_waiter(&router);
+	must_go_by_new_route();
+	must_inject(blocked_fd, VECTOR);
+	TEST_ASSERT(!port_is_pending(), "It goes by the old table, too");
 }
 
 int main(int argc, char *argv[])

@@ -248,6 +248,82 @@ FACT(full_semaphore, "IRQFD-17 a full semaphore takes no write(): EAGAIN, and no
 	TEST_ASSERT_EQ(eventfd_count(fd), FULL - 2);
 }
 
+static pid_t writer_tid;
+static bool has_written;
+
+static void *write_blocking(void *arg)
+{
+	WRITE_ONCE(writer_tid, own_tid());
+	eventfd_signal(*(int *)arg);
+	WRITE_ONCE(has_written, true);
+	return NULL;
+}
+
+static void set_blocking(int fd, bool blocking)
+{
+	TEST_ASSERT(!fcntl(fd, F_SETFL, blocking ? 0 : O_NONBLOCK), "fcntl() failed");
+}
+
+static pthread_t start_writing(int *fd)
+{
+	pthread_t writer;
+
+	set_blocking(*fd, true);
+	writer = spawn(write_blocking, fd);
+	wait_until(READ_ONCE(writer_tid) && is_asleep(writer_tid));
+	set_blocking(*fd, false);
+	return writer;
+}
+
+static void must_sleep_on(void)
+{
+	usleep(20000);
+	TEST_ASSERT(!READ_ONCE(has_written) && is_asleep(writer_tid), "The writer has gone on");
+}
+
+static int boot_with_writer(int flags, pthread_t *writer)
+{
+	static int fd;
+
+	fd = boot_with_full(flags);
+	*writer = start_writing(&fd);
+	ioeventfd_assign(vm, fd, DOORBELL_ADDR, 1, DOORBELL_BUS);
+	assign_signalled(fd);
+	must_sleep_on();
+
+	/* The irqfd takes all that is counted, or 1. */
+	ring();
+	TEST_ASSERT(in_irr(vcpu, VECTOR), "The doorbell did not inject");
+	take_irqs();
+	TEST_ASSERT_EQ(eventfd_count(fd), flags & EFD_SEMAPHORE ? FULL : 0);
+	must_sleep_on();
+	return fd;
+}
+
+FACT(blocked_writer, "IRQFD-17 a blocked writer blocks on, though an irqfd takes the count")
+{
+	pthread_t writer;
+	int fd = boot_with_writer(0, &writer);
+
+	irqfd_deassign(vm, MSI_GSI, fd);
+	must_sleep_on();
+	eventfd_signal(fd);
+	join(writer);
+	TEST_ASSERT_EQ(eventfd_take(fd), 2);
+	TEST_ASSERT(irr_is_empty(vcpu), "It has injected");
+}
+
+FACT(blocked_semaphore, "IRQFD-17 so does one of a semaphore, until read() makes room: it injects")
+{
+	pthread_t writer;
+	int fd = boot_with_writer(EFD_SEMAPHORE, &writer);
+
+	TEST_ASSERT_EQ(eventfd_take(fd), 1);
+	join(writer);
+	TEST_ASSERT(in_irr(vcpu, VECTOR), "Its write() did not inject");
+	TEST_ASSERT_EQ(eventfd_count(fd), FULL - 1);
+}
+
 static void check_saturated(int flags, u64 left)
 {
 	int fd = boot_with_full(flags);

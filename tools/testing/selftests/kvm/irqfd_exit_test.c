@@ -7,6 +7,7 @@
  * The ids in the names of the facts are those of the rules in
  * Documentation/virt/kvm/eventfd.rst.
  */
+#include <dirent.h>
 #include <linux/userfaultfd.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
@@ -103,13 +104,15 @@ static int block_work(void (*prepare)(void))
 		.range = { (u64)shared_info, PAGE_SIZE },
 		.mode = UFFDIO_REGISTER_MODE_MISSING,
 	};
+	struct uffd_msg msg;
 
 	TEST_ASSERT(!ioctl(uffd, UFFDIO_REGISTER, &area), "UFFDIO_REGISTER got errno %d", errno);
 	TEST_ASSERT(!madvise(shared_info, PAGE_SIZE, MADV_DONTNEED), "madvise() failed");
 	if (prepare)
 		prepare();
 	eventfd_signal(fd);
-	usleep(100000);
+	test_read(uffd, &msg, sizeof(msg));
+	TEST_ASSERT_EQ(msg.event, UFFD_EVENT_PAGEFAULT);
 	return fd;
 }
 
@@ -126,16 +129,53 @@ static bool is_gone(pid_t pid, int *status)
 	return false;
 }
 
-static void tell(int to, char what)
+static char task_state(pid_t pid, const char *tid)
 {
-	test_write(to, &what, sizeof(what));
+	char path[300], state = '?';
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/%d/task/%s/stat", pid, tid);
+	file = fopen(path, "r");
+	TEST_ASSERT(file, "Cannot open %s", path);
+	TEST_ASSERT_EQ(fscanf(file, "%*d (%*[^)]) %c", &state), 1);
+	fclose(file);
+	TEST_ASSERT(state != 'Z', "The call did not wait for the page");
+	return state;
 }
 
-/* @blocked begins, and does not get to its end but by that of the process. */
-static void must_be_killed(void (*prepare)(void), void (*blocked)(int fd))
+/* How many of its threads wait for what only a signal that kills can end. */
+static int nr_stuck(pid_t pid)
+{
+	struct dirent *task;
+	char path[64];
+	int nr = 0;
+	DIR *dir;
+
+	snprintf(path, sizeof(path), "/proc/%d/task", pid);
+	dir = opendir(path);
+	TEST_ASSERT(dir, "Cannot open %s", path);
+	while ((task = readdir(dir)))
+		nr += task->d_name[0] != '.' && task_state(pid, task->d_name) == 'D';
+	closedir(dir);
+	return nr;
+}
+
+/* For longer than for a lock that is free soon, or for a grace period. */
+static void wait_until_stuck(pid_t pid, int nr)
+{
+	int looks = 0;
+
+	while (looks < 10) {
+		looks = nr_stuck(pid) == nr ? looks + 1 : 0;
+		usleep(10000);
+	}
+}
+
+/* So many threads begin @blocked, and do not get to its end but by that of the process. */
+static void threads_must_be_killed(void (*prepare)(void), void (*blocked)(int fd), int nr)
 {
 	int told[2], status;
-	char what = 0;
+	char what = 1;
 	pid_t pid;
 
 	TEST_REQUIRE(!kvm_is_older());
@@ -146,18 +186,21 @@ static void must_be_killed(void (*prepare)(void), void (*blocked)(int fd))
 	if (!pid) {
 		int fd = block_work(prepare);
 
-		tell(told[1], 1);
+		test_write(told[1], &what, sizeof(what));
 		blocked(fd);
-		tell(told[1], 2);
-		pause();
+		_exit(0);
 	}
 	close(told[1]);
-	TEST_ASSERT(read(told[0], &what, sizeof(what)) == 1 && what == 1, "It has not begun");
-	usleep(500000);
+	TEST_ASSERT(read(told[0], &what, sizeof(what)) == 1, "It has not begun");
+	wait_until_stuck(pid, nr);
 	TEST_ASSERT(!kill(pid, SIGKILL) && is_gone(pid, &status),
 		    "A process that was killed lives on");
 	TEST_ASSERT(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL, "It was gone before");
-	TEST_ASSERT(!read(told[0], &what, sizeof(what)), "It did not wait for the page");
+}
+
+static void must_be_killed(void (*prepare)(void), void (*blocked)(int fd))
+{
+	threads_must_be_killed(prepare, blocked, 1);
 }
 
 static void blocked_deassign(int fd)
@@ -175,7 +218,7 @@ static int deassigned_fd;
 static void *deassign_too(void *unused)
 {
 	irqfd_deassign(vm, MSI_GSI, deassigned_fd);
-	return NULL;
+	_exit(0);
 }
 
 static void blocked_deassigns(int fd)
@@ -187,7 +230,7 @@ static void blocked_deassigns(int fd)
 
 FACT(deassigns, "LIFE-3 likewise while two deassigns do")
 {
-	must_be_killed(NULL, blocked_deassigns);
+	threads_must_be_killed(NULL, blocked_deassigns, 2);
 }
 
 static void blocked_routing(int fd)
@@ -248,6 +291,28 @@ static void blocked_unmask(int fd)
 FACT(other_unmask, "LIFE-3 likewise while a KVM_UNMASK_IRQ of another event channel does")
 {
 	must_be_killed(mask_second_port, blocked_unmask);
+}
+
+static void blocked_set(int fd)
+{
+	set_masked(MSI_GSI + 1, 1, 0);
+}
+
+FACT(other_set, "LIFE-3 likewise while a KVM_PENDING_IRQS_SET does that unmasks one")
+{
+	must_be_killed(mask_second_port, blocked_set);
+}
+
+static void blocked_send(int fd)
+{
+	struct kvm_irq_routing_xen_evtchn port = port_route(MSI_GSI).u.xen_evtchn;
+
+	vm_ioctl(vm, KVM_XEN_HVM_EVTCHN_SEND, &port);
+}
+
+FACT(other_send, "LIFE-3 likewise while a KVM_XEN_HVM_EVTCHN_SEND does")
+{
+	must_be_killed(NULL, blocked_send);
 }
 
 static void blocked_line(int fd)

@@ -162,18 +162,30 @@ static void live(void)
 
 #define LIVES 50
 
-/* One that stays behind in each VM would take an id for good. */
+/* Works may be at it for a while, and a few may be others'. */
+static bool comes_back(int id)
+{
+	int i;
+
+	for (i = 0; i < 1000; i++) {
+		if (lowest_free_id() <= id + 2)
+			return true;
+		usleep(10000);
+	}
+	return false;
+}
+
+/* One that stays behind would take an id for good. */
 FACT(no_leak, "LIFE-2 eventfds are gone with their VM: after 50 VMs a new one has the old id")
 {
-	int before, after, i;
+	int before, i;
 
 	live();
 	before = lowest_free_id();
 	for (i = 0; i < LIVES; i++)
 		live();
-	after = lowest_free_id();
-	TEST_ASSERT(after < before + LIVES / 2, "The lowest free id was %d and is %d", before,
-		    after);
+	TEST_ASSERT(comes_back(before), "The lowest free id was %d and is %d", before,
+		    lowest_free_id());
 }
 
 /*

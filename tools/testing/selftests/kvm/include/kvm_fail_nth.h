@@ -11,7 +11,7 @@
 
 #include <fcntl.h>
 
-static int fail_nth_fd = -1;
+static int fail_nth_fd = -1, make_it_fail_fd = -1;
 
 static inline bool write_file(const char *path, const char *value)
 {
@@ -39,11 +39,20 @@ static inline void open_fail_nth(void)
 		{ "/sys/kernel/debug/failslab/ignore-gfp-wait", "N" },
 		{ "/sys/kernel/debug/fail_page_alloc/ignore-gfp-wait", "N" },
 		{ "/sys/kernel/debug/fail_page_alloc/min-order", "0" },
+		/* Of a thread that is to fail on, all. */
+		{ "/sys/kernel/debug/failslab/task-filter", "Y" },
+		{ "/sys/kernel/debug/fail_page_alloc/task-filter", "Y" },
+		{ "/sys/kernel/debug/failslab/times", "-1" },
+		{ "/sys/kernel/debug/fail_page_alloc/times", "-1" },
+		{ "/sys/kernel/debug/failslab/probability", "100" },
+		{ "/sys/kernel/debug/fail_page_alloc/probability", "100" },
 	};
 	int i;
 
 	fail_nth_fd = open("/proc/thread-self/fail-nth", O_RDWR);
 	TEST_ASSERT(fail_nth_fd >= 0, "fail-nth does not open, errno: %d", errno);
+	make_it_fail_fd = open("/proc/thread-self/make-it-fail", O_WRONLY);
+	TEST_ASSERT(make_it_fail_fd >= 0, "make-it-fail does not open, errno: %d", errno);
 	for (i = 0; i < ARRAY_SIZE(settings); i++)
 		TEST_ASSERT(write_file(settings[i].path, settings[i].value), "%s, errno: %d",
 			    settings[i].path, errno);
@@ -69,6 +78,13 @@ static inline int get_fail_nth(void)
 
 	TEST_ASSERT(errno == EFAULT, "Reading fail-nth got errno %d", errno);
 	return 1;
+}
+
+/* All allocations of this thread, until it is told otherwise. */
+static inline void set_fail_on(bool fail)
+{
+	TEST_ASSERT(pwrite(make_it_fail_fd, fail ? "1" : "0", 1, 0) == 1,
+		    "Writing make-it-fail got errno %d", errno);
 }
 
 #endif /* SELFTEST_KVM_FAIL_NTH_H */
