@@ -3,7 +3,8 @@
  * Fast doorbells: a kick rings in the exit fastpath, and the guest goes on.
  *
  * Path:     vmx_exit_handlers_fastpath(), svm_exit_handlers_fastpath()
- *           -> handle_fastpath_pio(), handle_fastpath_mmio()
+ *           -> handle_fastpath_pio(), handle_fastpath_mmio(),
+ *           or npf_interception() -> kvm_ring_by_address()
  *           -> kvm_io_bus_ring() -> ioeventfd_write() -> eventfd_signal()
  *
  * Context:  Interrupts are off, and the host's state is restored in part only:
@@ -118,3 +119,22 @@ fastpath_t handle_fastpath_mmio(struct kvm_vcpu *vcpu, gpa_t gpa)
 	return ret;
 }
 EXPORT_SYMBOL_FOR_KVM_INTERNAL(handle_fastpath_mmio);
+
+/*
+ * The same after the exit, for where the exit fastpath may not: on PREEMPT_RT, in SMM,
+ * and while hardware counts the guest's instructions.  The caller knows the length of
+ * the instruction, and that no event was on its way.  Returns what the exit handler has
+ * to return, or negative if nothing has been done.
+ */
+int kvm_ring_by_address(struct kvm_vcpu *vcpu, gpa_t gpa)
+{
+	if (!static_branch_likely(&kvm_eventfd_fastpath) || is_guest_mode(vcpu) ||
+	    vcpu->arch.guest_state_protected || kvm_is_local_apic(vcpu, gpa) ||
+	    kvm_io_bus_write(vcpu, KVM_FAST_MMIO_BUS, gpa, 0, NULL))
+		return -EOPNOTSUPP;
+
+	trace_kvm_fast_mmio(gpa);
+
+	return kvm_skip_emulated_instruction(vcpu);
+}
+EXPORT_SYMBOL_FOR_KVM_INTERNAL(kvm_ring_by_address);
