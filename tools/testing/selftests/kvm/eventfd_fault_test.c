@@ -513,6 +513,39 @@ FACT(ioeventfd_joins, "T-23 and so does that of a second value at an address, an
 	ioeventfd_assign(vm, fd, MMIO_GPA, 8, 0);
 }
 
+#ifdef __x86_64__
+static void guest_store_byte(u64 gpa, u64 unused1, u64 unused2)
+{
+	WRITE_ONCE(*(u8 *)gpa, 1);
+}
+
+/* The first write to MMIO goes another way than those after it. */
+static void rings_for_no_exit(void)
+{
+	int i, exits;
+
+	for (i = 0; i < 2; i++) {
+		exits = doorbell.flags & PIO ? run_in_guest(guest_kick, 0, 0, 0) :
+					       run_in_guest(guest_store_byte, MMIO_GPA, 0, 0);
+		TEST_ASSERT(exits == 1, "Of write %d came out %d", i, exits);
+	}
+	TEST_ASSERT_EQ(eventfd_take(doorbell.fd), 0);
+	no_doorbell();
+}
+
+FACT(ioeventfd_none, "IOEV-13 one of length 0 that fails for lack of memory is there for no exit")
+{
+	boot();
+	virt_pg_map(vm, MMIO_GPA, MMIO_GPA);
+	open_fail_nth();
+	doorbell = (struct kvm_ioeventfd) { .addr = DOORBELL_ADDR, .flags = PIO };
+	doorbell.fd = eventfd_new();
+	must_fail_for_both(assign_doorbell, rings_for_no_exit, deassign_doorbell);
+	doorbell = (struct kvm_ioeventfd) { .addr = MMIO_GPA, .fd = doorbell.fd };
+	must_fail_for_both(assign_doorbell, rings_for_no_exit, deassign_doorbell);
+}
+#endif
+
 /* When that of values is full.  An address that comes with its first value is in another. */
 static void no_address(void)
 {

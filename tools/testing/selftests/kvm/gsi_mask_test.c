@@ -337,6 +337,50 @@ FACT(presignalled, "MASK-5 IRQFD-19 a count that assign finds is pending if mask
 }
 
 #ifdef __x86_64__
+/* The bitmaps are pointers of 64 bits, of which a 32-bit process leaves the upper half 0. */
+FACT(ia32, "GEN-4 KVM_MASK_IRQ, KVM_UNMASK_IRQ and KVM_PENDING_IRQS of a 32-bit process, too")
+{
+	struct kvm_pending_irqs *args;
+	struct kvm_mask_irq *range;
+	int fd;
+	u64 *bits;
+
+	require_ia32();
+	fd = boot_with_msi();
+	range = ia32_alloc(sizeof(*range));
+	args = ia32_alloc(sizeof(*args));
+	bits = ia32_alloc(2 * sizeof(*bits));
+	*range = (struct kvm_mask_irq) { .first = MSI_GSI, .count = 2 };
+	TEST_ASSERT(!ia32_vm_ioctl(vm, KVM_MASK_IRQ, range), "MASK got errno %i", errno);
+	eventfd_signal(fd);
+
+	*args = (struct kvm_pending_irqs) {
+		.first = MSI_GSI - 1,
+		.count = 4,
+		.flags = KVM_PENDING_IRQS_GET,
+		.pending = (u64)bits,
+		.masked = (u64)(bits + 1),
+	};
+	TEST_ASSERT(!ia32_vm_ioctl(vm, KVM_PENDING_IRQS, args), "GET got errno %i", errno);
+	TEST_ASSERT_EQ(bits[0], 2);
+	TEST_ASSERT_EQ(bits[1], 6);
+	TEST_ASSERT_ERRNO(ia32_vm_ioctl(vm, KVM_MASK_IRQ, NULL), EFAULT);
+	TEST_ASSERT(!in_irr(vcpu, VECTOR), "It is not masked");
+
+	/* No longer pending, and one more is masked. */
+	bits[0] = 0;
+	bits[1] = 0xe;
+	args->flags = KVM_PENDING_IRQS_SET;
+	TEST_ASSERT(!ia32_vm_ioctl(vm, KVM_PENDING_IRQS, args), "SET got errno %i", errno);
+	TEST_ASSERT(is_masked(MSI_GSI + 2) && !is_pending(MSI_GSI), "SET has not been done");
+
+	eventfd_signal(fd);
+	TEST_ASSERT(!ia32_vm_ioctl(vm, KVM_UNMASK_IRQ, range), "UNMASK got errno %i", errno);
+	TEST_ASSERT_EQ(take(VECTOR), 1);
+}
+#endif
+
+#ifdef __x86_64__
 FACT(irq_line, "MASK-5 KVM_IRQ_LINE on a masked gsi is answered with 0, and pending by its edge")
 {
 	struct kvm_irq_level line = { .irq = MSI_GSI, .level = 1 };

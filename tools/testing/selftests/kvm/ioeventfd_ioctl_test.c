@@ -85,6 +85,36 @@ FACT(padding, "GEN-3 GEN-4 padding may hold anything and the struct is only read
 	TEST_ASSERT(!memcmp(&copy, &arg, sizeof(arg)), "The struct was written");
 }
 
+#ifdef __x86_64__
+FACT(ia32, "GEN-4 KVM_IOEVENTFD of a 32-bit process is that of any other, and written to as little")
+{
+	struct kvm_ioeventfd *arg, copy;
+	int fd = eventfd_new();
+
+	require_ia32();
+	boot_doorbell_guest();
+	arg = ia32_alloc(sizeof(*arg));
+	memset(arg, 0xa5, sizeof(*arg));
+	arg->addr = MMIO_GPA;
+	arg->len = 8;
+	arg->datamatch = 0x1122334455667788;
+	arg->fd = fd;
+	arg->flags = DATAMATCH;
+	memcpy(&copy, arg, sizeof(*arg));
+	TEST_ASSERT(!ia32_vm_ioctl(vm, KVM_IOEVENTFD, arg), "assign got errno %i", errno);
+	TEST_ASSERT(!memcmp(&copy, arg, sizeof(*arg)), "The struct was written");
+	must_exit(STORE(MMIO_GPA, 8, 0x55667788));
+	must_ring(fd, STORE(MMIO_GPA, 8, 0x1122334455667788));
+	TEST_ASSERT_ERRNO(ia32_vm_ioctl(vm, KVM_IOEVENTFD, arg), EEXIST);
+	TEST_ASSERT_ERRNO(ia32_vm_ioctl(vm, KVM_IOEVENTFD, NULL), EFAULT);
+	TEST_ASSERT_ERRNO(__ioeventfd_ioctl(vm, fd, MMIO_GPA, 8, 0, 0), EEXIST);
+
+	arg->flags |= DEASSIGN;
+	TEST_ASSERT(!ia32_vm_ioctl(vm, KVM_IOEVENTFD, arg), "deassign got errno %i", errno);
+	must_exit(STORE(MMIO_GPA, 8, 0x1122334455667788));
+}
+#endif
+
 FACT(lengths, "IOEV-1 any length but 0, 1, 2, 4, 8 gets EINVAL, even for a bad fd")
 {
 	static const u32 bad[] = { 3, 5, 6, 7, 9, 16, 0x80000000, 0xffffffff };
@@ -289,6 +319,28 @@ BUS_SMOKE_FACT(deassign_mismatch, "IOEV-8 deassign of what is not there gets ENO
 	must_ring(fd, bus_write(bus, 0, 4, 7));
 	must_ring(any, bus_write(bus, 0, 2, 7));
 	must_ring(all, bus_write(bus, 8, 4, 7));
+}
+
+static void must_exit_twice(const struct bus *bus, u32 len)
+{
+	must_exit(bus_write(bus, 0, len, 1));
+	must_exit(bus_write(bus, 0, len, 1));
+}
+
+/* On x86 a write to MMIO asks another bus first, if there is one of length 0. */
+BUS_FACT(none_of_any, "IOEV-13 an ioeventfd of length 0 that gets EEXIST is there for no exit")
+{
+	int fd = assign_value(bus, 0, 2, 7), any = eventfd_new();
+
+	must_ring(fd, bus_write(bus, 0, 2, 7));
+	TEST_ASSERT_ERRNO(try(bus, any, ANY(0), 0), EEXIST);
+	must_exit_twice(bus, 1);
+	must_exit_twice(bus, 4);
+	must_ring(fd, bus_write(bus, 0, 2, 7));
+
+	TEST_ASSERT_EQ(try(bus, fd, EXACT(2, 7), DEASSIGN), 0);
+	must_exit_twice(bus, 2);
+	must_be_silent(any);
 }
 
 FACT(deassign_twice, "IOEV-8 the second deassign gets ENOENT")

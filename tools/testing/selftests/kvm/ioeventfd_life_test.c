@@ -158,6 +158,42 @@ BUS_FACT(vm_closed, "IOEV-11 the doorbell outlives the VM's fd while a vCPU runs
 	must_ring(other, bus_write(bus, 4, 2, 1));
 }
 
+/*
+ * Of the hash of an address the bus is a part, so that there are addresses on the three buses
+ * that may be one to it.  A table that has too many of these in a row says ENOMEM.
+ */
+#define NR_GROUPS	2000
+
+FACT(same_hash, "IOEV-12 2000 times 12 ioeventfds whose addresses differ as their buses do fit")
+{
+	static const struct {
+		u64 addr;
+		u32 flags;
+	} buses[] = {
+		{ 0, 0 },
+		{ BIT_ULL(60), PIO },
+		{ BIT_ULL(61), KVM_IOEVENTFD_FLAG_VIRTIO_CCW_NOTIFY },
+	};
+	int fd = eventfd_new(), i, bus, r;
+	u64 addr;
+	u32 len;
+
+	/* There each takes its time. */
+	TEST_REQUIRE(!kvm_is_older());
+	vm = vm_create_barebones();
+	for (i = 0; i < NR_GROUPS; i++) {
+		for (bus = 0; bus < ARRAY_SIZE(buses); bus++) {
+			addr = (MMIO_GPA + i * 8) ^ buses[bus].addr;
+			for (len = 1; len <= 8; len *= 2) {
+				r = __ioeventfd_ioctl(vm, fd, addr, len, 0, buses[bus].flags);
+				TEST_ASSERT(!r, "Group %d, bus %d, length %u: errno %d", i, bus,
+					    len, errno);
+			}
+		}
+	}
+	kvm_vm_free(vm);
+}
+
 /* Doorbells of all kinds, on two buses, for one eventfd. */
 #define NR_SHARED	1000
 

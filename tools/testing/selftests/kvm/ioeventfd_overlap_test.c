@@ -149,6 +149,75 @@ FACT(xapic_page_any, "IOEV-22 nor does one of any length, and the APIC gets the 
 	}
 }
 
+/*
+ * An APIC that does not answer in its page.  Where APICv may use that page, it is memory
+ * to the guest, in whatever mode the APIC is, and the writes go there.
+ */
+static bool guest_writes_apic_page(void)
+{
+	return host_cpu_is_intel ? get_kvm_intel_param_bool("enable_apicv") :
+				   get_kvm_amd_param_bool("avic");
+}
+
+static void set_apic_base(bool enabled, bool x2apic)
+{
+	struct kvm_sregs sregs;
+
+	vcpu_sregs_get(vcpu, &sregs);
+	sregs.apic_base &= ~(u64)(MSR_IA32_APICBASE_ENABLE | X2APIC_ENABLE);
+	if (enabled)
+		sregs.apic_base |= MSR_IA32_APICBASE_ENABLE;
+	if (x2apic)
+		sregs.apic_base |= X2APIC_ENABLE;
+	vcpu_sregs_set(vcpu, &sregs);
+}
+
+/* Twice for each, as the second may be known by its address. */
+static void check_apic_hole(bool x2apic, bool hole)
+{
+	u32 len;
+	int fd, i;
+
+	boot_doorbell_guest();
+	virt_pg_map(vm, APIC_DEFAULT_GPA, APIC_DEFAULT_GPA);
+	if (!hole)
+		vm_enable_cap(vm, KVM_CAP_DISABLE_QUIRKS2, KVM_X86_QUIRK_LAPIC_MMIO_HOLE);
+	set_apic_base(x2apic, x2apic);
+	for (len = 0; len <= 4; len += 4) {
+		fd = eventfd_new();
+		ioeventfd_assign(vm, fd, APIC_DEFAULT_GPA + APIC_TASKPRI + len, len, 0);
+		for (i = 0; i < 2; i++) {
+			struct guest_access a = STORE(APIC_DEFAULT_GPA + APIC_TASKPRI + len, 4,
+						      0x10);
+
+			if (hole) {
+				must_stay(a);
+				must_be_silent(fd);
+			} else {
+				must_ring(fd, a);
+			}
+		}
+		if (!hole)
+			must_exit(STORE(APIC_DEFAULT_GPA + 0x100, 4, 1));
+	}
+	kvm_vm_free(vm);
+}
+
+FACT(apic_hole, "IOEV-22 nor does one there while the APIC is off, or in x2APIC mode")
+{
+	TEST_REQUIRE(!guest_writes_apic_page());
+	check_apic_hole(false, true);
+	check_apic_hole(true, true);
+}
+
+FACT(apic_no_hole, "IOEV-22 but with KVM_X86_QUIRK_LAPIC_MMIO_HOLE disabled a write there rings")
+{
+	TEST_REQUIRE(!guest_writes_apic_page());
+	TEST_REQUIRE(kvm_check_cap(KVM_CAP_DISABLE_QUIRKS2) & KVM_X86_QUIRK_LAPIC_MMIO_HOLE);
+	check_apic_hole(false, false);
+	check_apic_hole(true, false);
+}
+
 static u32 pit_count(void)
 {
 	struct kvm_pit_state2 pit;
@@ -941,6 +1010,80 @@ BUS_FACT(zones_removed, "OVL-7 UNREGISTER takes all zones that hold the given on
 	must_exit(bus_write(bus, 24, 4, 1));
 	must_ring(fd, bus_write(bus, 20, 4, 1));
 	must_ring(at_start, bus_write(bus, 16, 4, 7));
+}
+
+/* The IOAPIC; the PIC has three. */
+static int ranges_of_irqchip(const struct bus *bus)
+{
+	if (!ON_X86)
+		return 0;
+	return bus->flags & PIO ? 3 : 1;
+}
+
+static void unregister_must_work(const struct bus *bus, u64 addr, u32 size)
+{
+	kvm_vm_register_coalesced_io(vm, addr, size, bus->flags & PIO);
+	kvm_vm_unregister_coalesced_io(vm, addr, size, bus->flags & PIO);
+}
+
+static bool is_coalesced(const struct bus *bus)
+{
+	struct guest_access a = bus_write(bus, 8, 4, 1);
+
+	empty_ring();
+	return !guest_write(a) && has_coalesced(a);
+}
+
+/*
+ * Sizes that are negative as an int, and a zone that ends where addresses do, which no guest
+ * gets at: that it has gone only the room for others tells.
+ */
+BUS_FACT(zones_huge, "OVL-7 UNREGISTER takes a zone of any size, and one at the last addresses")
+{
+	static const u32 sizes[] = { 0x7fffffff, 0x80000000, 0xffffffff };
+	int i, nr = 0, room = 1000 - ranges_of_irqchip(bus);
+
+	for (i = 0; i < ARRAY_SIZE(sizes); i++) {
+		add_zone(bus, sizes[i]);
+		kvm_differs(is_coalesced(bus), "A zone of 0x%x bytes takes no write", sizes[i]);
+		remove_zone(bus, sizes[i]);
+		kvm_differs(!is_coalesced(bus), "A zone of 0x%x bytes stays", sizes[i]);
+	}
+	unregister_must_work(bus, -0x1000ull, 0x1000);
+	unregister_must_work(bus, -0x1000ull, 0xfff);
+
+	while (!try_zone(bus, nr))
+		nr++;
+	TEST_ASSERT_EQ(errno, ENOSPC);
+	kvm_differs(nr == room, "%d zones fit, of %d", nr, room);
+}
+
+BUS_FACT(zones_huge_hold, "OVL-7 a zone of 4 GB goes for any part of it, and for nothing more")
+{
+	static const struct part {
+		u64 offset;
+		u32 size;
+	} parts[] = {
+		{ 0, 1 }, { 0, 0x80000000 }, { 4, 0x80000000 }, { 0x7fffffff, 0x7fffffff },
+		{ 1, 0xfffffffe }, { 0xfffffffe, 1 },
+	}, others[] = {
+		{ 1, 0xffffffff }, { 0x80000000, 0x80000000 }, { 0xffffffff, 1 }, { -1ull, 1 },
+	};
+	u32 is_pio = bus->flags & PIO;
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(parts); i++) {
+		add_zone(bus, 0xffffffff);
+		kvm_vm_unregister_coalesced_io(vm, bus->addr + parts[i].offset, parts[i].size,
+					       is_pio);
+		kvm_differs(!is_coalesced(bus), "It stays for 0x%x bytes at 0x%lx",
+			    parts[i].size, parts[i].offset);
+	}
+	add_zone(bus, 0xffffffff);
+	for (i = 0; i < ARRAY_SIZE(others); i++)
+		kvm_vm_unregister_coalesced_io(vm, bus->addr + others[i].offset, others[i].size,
+					       is_pio);
+	kvm_differs(is_coalesced(bus), "It goes for others");
 }
 
 int main(int argc, char *argv[])

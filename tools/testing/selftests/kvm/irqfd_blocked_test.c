@@ -6,6 +6,8 @@
  * The ids in the names of the facts are those of the rules in
  * Documentation/virt/kvm/eventfd.rst.
  */
+#include <sys/socket.h>
+
 #include "blocked_guest.h"
 
 /* What the kernel's own queue of works lets run at once is 256 on Linux 6.12, and 1024 on 7.3. */
@@ -86,6 +88,81 @@ FACT(other_end, "LIFE-4 nor the end of another's irqfds, nor of that VM")
 	kvm_vm_free(vm);
 	TEST_ASSERT(doorbell_blocked(), "Nothing is blocked any more");
 	doorbell_block(false);
+}
+
+/*
+ * Closes descriptors in a message that no socket can get at: that of its own queue has gone.
+ * It is the kernel's to find that, when a socket is closed.
+ */
+static void lose(const int *files, int nr)
+{
+	char control[CMSG_SPACE(3 * sizeof(int))] = { };
+	struct iovec byte = { .iov_base = "", .iov_len = 1 };
+	struct msghdr msg = {
+		.msg_iov = &byte,
+		.msg_iovlen = 1,
+		.msg_control = control,
+		.msg_controllen = CMSG_SPACE((nr + 1) * sizeof(int)),
+	};
+	struct cmsghdr *header = CMSG_FIRSTHDR(&msg);
+	int pair[2];
+
+	TEST_ASSERT(!socketpair(AF_UNIX, SOCK_DGRAM, 0, pair), "socketpair() got errno %i", errno);
+	header->cmsg_level = SOL_SOCKET;
+	header->cmsg_type = SCM_RIGHTS;
+	header->cmsg_len = CMSG_LEN((nr + 1) * sizeof(int));
+	memcpy(CMSG_DATA(header), files, nr * sizeof(int));
+	memcpy(CMSG_DATA(header) + nr * sizeof(int), &pair[1], sizeof(int));
+	TEST_ASSERT(sendmsg(pair[0], &msg, 0) == 1, "sendmsg() got errno %i", errno);
+	while (nr--)
+		close(files[nr]);
+	close(pair[1]);
+	close(pair[0]);
+}
+
+/* Its irqfds no longer see what is signalled: the end of that VM has begun. */
+static bool is_retired(int fd)
+{
+	eventfd_signal(fd);
+	return eventfd_take(fd);
+}
+
+FACT(collected, "LIFE-4 nor do VMs in a lost message, one of them blocked, that the kernel closes")
+{
+	int lost[2], blocked, other, fd;
+
+	TEST_REQUIRE(!kvm_is_older());
+	boot_without_page();
+	lost[0] = vm->fd;
+	blocked = new_irqfd(PORT_GSI);
+	eventfd_signal(blocked);
+	wait_until(doorbell_blocked());
+	boot();
+	lost[1] = vm->fd;
+	other = new_irqfd(PIN_GSI);
+	lose(lost, ARRAY_SIZE(lost));
+	wait_until(is_retired(blocked));
+
+	boot();
+	set_route(broadcast());
+	fd = new_irqfd(MSI_GSI);
+	eventfd_signal(fd);
+	wait_until(in_irr(vcpu, VECTOR));
+	take_irqs();
+	TEST_ASSERT_EQ(irqs_taken(VECTOR), 1);
+	eventfd_signal(fd);
+	irqfd_deassign(vm, MSI_GSI, fd);
+	TEST_ASSERT(in_irr(vcpu, VECTOR), "Deassign has not waited for the signal");
+	TEST_ASSERT_ERRNO(__irqfd_ioctl(vm, MSI_GSI, blocked, 0), EBUSY);
+	close(new_irqfd(MSI_GSI));
+	kvm_vm_free(vm);
+	TEST_ASSERT(doorbell_blocked(), "Nothing is blocked any more");
+	doorbell_block(false);
+
+	/* Both go, and give up their eventfds. */
+	boot();
+	wait_until(!__irqfd_ioctl(vm, MSI_GSI, blocked, 0));
+	wait_until(!__irqfd_ioctl(vm, MSI_GSI, other, 0));
 }
 
 static bool kick_injects(void)

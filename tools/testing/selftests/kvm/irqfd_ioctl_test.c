@@ -117,6 +117,44 @@ FACT(padding, "GEN-3 GEN-4 padding may hold anything and the struct is only read
 	TEST_ASSERT(!memcmp(&copy, &arg, sizeof(arg)), "The struct was written");
 }
 
+#ifdef __x86_64__
+FACT(ia32, "GEN-4 KVM_IRQFD of a 32-bit process is that of any other, and written to as little")
+{
+	int fd = eventfd_new(), other = eventfd_new();
+	struct kvm_irqfd *arg, copy;
+
+	require_ia32();
+	create_vm_with_vcpu();
+	set_route(IDLE_ROUTE(MSI_GSI, VECTOR));
+	arg = ia32_alloc(sizeof(*arg));
+	memset(arg, 0xa5, sizeof(*arg));
+	arg->fd = fd;
+	arg->gsi = MSI_GSI;
+	arg->flags = 0;
+	memcpy(&copy, arg, sizeof(*arg));
+	TEST_ASSERT(!ia32_vm_ioctl(vm, KVM_IRQFD, arg), "assign got errno %i", errno);
+	TEST_ASSERT(!memcmp(&copy, arg, sizeof(*arg)), "The struct was written");
+	eventfd_signal(fd);
+	TEST_ASSERT(in_irr(vcpu, VECTOR), "The signal is not there");
+	TEST_ASSERT_ERRNO(ia32_vm_ioctl(vm, KVM_IRQFD, arg), EBUSY);
+	TEST_ASSERT_ERRNO(ia32_vm_ioctl(vm, KVM_IRQFD, NULL), EFAULT);
+
+	arg->flags = DEASSIGN;
+	TEST_ASSERT(!ia32_vm_ioctl(vm, KVM_IRQFD, arg), "deassign got errno %i", errno);
+	clear_irr();
+	eventfd_signal(fd);
+	TEST_ASSERT(irr_is_empty(vcpu), "It is injected after the deassign");
+	TEST_ASSERT_EQ(eventfd_take(fd), 1);
+
+	if (!kvm_has_pins())
+		return;
+	arg->fd = fd;
+	arg->resamplefd = other;
+	arg->flags = KVM_IRQFD_FLAG_RESAMPLE;
+	TEST_ASSERT(!ia32_vm_ioctl(vm, KVM_IRQFD, arg), "RESAMPLE got errno %i", errno);
+}
+#endif
+
 FACT(unknown_flags, "IRQFD-1 unknown flags get EINVAL, even for a bad fd, even with DEASSIGN")
 {
 	int bit;

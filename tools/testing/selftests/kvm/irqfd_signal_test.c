@@ -192,6 +192,138 @@ FACT(pin_off, "FAST-1 with eventfd_fastpath off a pin is pulsed later")
 	}
 }
 
+/*
+ * One signal at a time, while the switch is turned: each is an interrupt, and one.
+ */
+#define RESAMPLED_GSI	(PIN_GSI + 1)
+#define RESAMPLED_VECTOR 0x71
+
+static bool stop_turning;
+static int nr_turns;
+
+static void *turn_and_turn(void *unused)
+{
+	bool on = false;
+
+	while (!READ_ONCE(stop_turning)) {
+		turn_fastpath(on);
+		on = !on;
+		nr_turns++;
+		sched_yield();
+	}
+	return NULL;
+}
+
+/* On one CPU: an emulator of several may run what another one has just patched. */
+static void stay_on_one_cpu(void)
+{
+	cpu_set_t here;
+
+	CPU_ZERO(&here);
+	CPU_SET(sched_getcpu(), &here);
+	TEST_ASSERT(!sched_setaffinity(0, sizeof(here), &here),
+		    "sched_setaffinity() failed, errno: %i", errno);
+}
+
+static int turned_resamplefd;
+
+static void wait_for_msi(int gsi, int nr)
+{
+	TEST_ASSERT(in_irr(vcpu, VECTOR), "The MSI is not there");
+}
+
+static void wait_for_edge(int gsi, int nr)
+{
+	wait_for_pulse(gsi, OTHER_VECTOR);
+}
+
+/* The PIC shows the request before it tells the vCPU of it. */
+static void wait_for_pic(int gsi, int nr)
+{
+	wait_for_pic_pulse(gsi);
+	run_in_guest(guest_wait_irqs, PIC_VECTOR + gsi, nr, false);
+}
+
+static void wait_for_level(int gsi, int nr)
+{
+	wait_until(in_irr(vcpu, RESAMPLED_VECTOR));
+	TEST_ASSERT(pin_is_high(gsi), "The line is low before the EOI");
+}
+
+static void level_must_be_over(int gsi)
+{
+	TEST_ASSERT(!pin_is_high(gsi), "The line is high behind the EOI");
+	TEST_ASSERT_EQ(eventfd_take(turned_resamplefd), 1);
+}
+
+static const struct turned {
+	const char *name;
+	int gsi, vector;
+	void (*wait)(int gsi, int nr);
+	void (*end)(int gsi);
+} turned[] = {
+	{ "MSI", MSI_GSI, VECTOR, wait_for_msi },
+	{ "a pin of the IOAPIC", PIN_GSI, OTHER_VECTOR, wait_for_edge },
+	{ "a pin of the PIC", PIC_GSI, PIC_VECTOR + PIC_GSI, wait_for_pic },
+	{ "a resampled pin", RESAMPLED_GSI, RESAMPLED_VECTOR, wait_for_level,
+	  level_must_be_over },
+};
+
+static void must_have_come(const struct turned *t, int nr)
+{
+	int taken = irqs_taken(t->vector);
+
+	TEST_ASSERT(taken == nr, "%s: of %d signals %d were taken", t->name, nr, taken);
+}
+
+FACT(turned_under_fire, "FAST-1 no signal is lost or doubled by turning eventfd_fastpath off or on")
+{
+	struct kvm_irq_routing_entry entries[] = {
+		MSI_ROUTE(MSI_GSI, VECTOR),
+		PIN_ROUTE(PIN_GSI, KVM_IRQCHIP_IOAPIC, PIN_GSI),
+		PIN_ROUTE(PIC_GSI, KVM_IRQCHIP_PIC_MASTER, PIC_GSI),
+		PIN_ROUTE(RESAMPLED_GSI, KVM_IRQCHIP_IOAPIC, RESAMPLED_GSI),
+	};
+	int fds[ARRAY_SIZE(turned)], i, j, start;
+	pthread_t thread;
+
+	begin_turning_fastpath();
+	stay_on_one_cpu();
+	boot();
+	program_pics(0);
+	program_pin(PIN_GSI, OTHER_VECTOR, EDGE);
+	program_pin(RESAMPLED_GSI, RESAMPLED_VECTOR, LEVEL);
+	set_routing(entries, ARRAY_SIZE(entries));
+	turned_resamplefd = eventfd_new();
+	for (i = 0; i < 3; i++)
+		fds[i] = new_irqfd(turned[i].gsi);
+	fds[i] = eventfd_new();
+	irqfd_assign_resample(vm, RESAMPLED_GSI, fds[i], turned_resamplefd);
+
+	thread = spawn(turn_and_turn, NULL);
+	for (i = 0; i < ARRAY_SIZE(turned); i++) {
+		start = READ_ONCE(nr_turns);
+		for (j = 0; j < 100 || READ_ONCE(nr_turns) < start + 20; j++) {
+			eventfd_signal(fds[i]);
+			turned[i].wait(turned[i].gsi, j + 1);
+			take_irqs();
+			must_have_come(&turned[i], j + 1);
+			if (turned[i].end)
+				turned[i].end(turned[i].gsi);
+			sched_yield();
+		}
+		pr_info("%s: %d signals, %d turns\n", turned[i].name, j,
+			READ_ONCE(nr_turns) - start);
+		/* What is late may be so by a work. */
+		usleep(1000);
+		take_irqs();
+		must_have_come(&turned[i], j);
+		TEST_ASSERT_EQ(eventfd_take(turned_resamplefd), 0);
+	}
+	WRITE_ONCE(stop_turning, true);
+	join(thread);
+}
+
 /* That one takes a walk over all vCPUs, which write() does not do. */
 FACT(ioapic_broadcast, "IRQFD-21 a pin whose interrupt goes to all APICs is pulsed later")
 {

@@ -196,6 +196,57 @@ static inline int new_pipe(void)
 	return fds[0];
 }
 
+#ifdef __x86_64__
+/*
+ * A system call as a 32-bit process makes it: its arguments have 32 bits, and pointers lead
+ * below 4 GB.  Not every kernel has that; without it is a fault.
+ */
+#define IA32_GETPID	20
+#define IA32_IOCTL	54
+
+static inline int ia32_syscall(u32 nr, u32 a, u32 b, u32 c)
+{
+	int ret;
+
+	asm volatile("int $0x80" : "=a"(ret) : "a"(nr), "b"(a), "c"(b), "d"(c)
+		     : "r8", "r9", "r10", "r11", "memory");
+	return ret;
+}
+
+static inline void require_ia32(void)
+{
+	int status;
+	pid_t pid;
+
+	pid = fork();
+	TEST_ASSERT(pid >= 0, "fork() failed");
+	if (!pid)
+		_exit(ia32_syscall(IA32_GETPID, 0, 0, 0) != getpid());
+	TEST_ASSERT(waitpid(pid, &status, 0) == pid, "waitpid() failed");
+	__TEST_REQUIRE(!status, "The host has no 32-bit system calls");
+}
+
+static inline void *ia32_alloc(size_t size)
+{
+	void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE,
+			    MAP_PRIVATE | MAP_ANONYMOUS | MAP_32BIT, -1, 0);
+
+	TEST_ASSERT(memory != MAP_FAILED, "mmap() got errno %i", errno);
+	return memory;
+}
+
+/* Returns 0, or -1 and errno. */
+static inline int ia32_vm_ioctl(struct kvm_vm *vm, u32 cmd, void *arg)
+{
+	int ret = ia32_syscall(IA32_IOCTL, vm->fd, cmd, (u32)(unsigned long)arg);
+
+	if (ret >= 0)
+		return ret;
+	errno = -ret;
+	return -1;
+}
+#endif
+
 /*
  * KVM_IRQFD: the __ variants return what ioctl() does, the others succeed.
  */
