@@ -825,14 +825,31 @@ FACT(code_mapped, "IOEV-15 and however its code is mapped")
 	}
 }
 
-/* movl $0x11223344, (%rdi); ret */
-static const u8 store_long[] = { 0xc7, 0x07, 0x44, 0x33, 0x22, 0x11, 0xc3 };
-#define STORE_LONG_LEN	6
+/* Each stores $0x11223344, or its lower half, and returns: one for each way to be cut. */
+static const struct long_store {
+	u8 insn[16];
+	u8 nr;		/* bytes of the store */
+	u8 len;
+} long_stores[] = {
+	/* movl $0x11223344, (%rdi) */
+	{ { 0xc7, 0x07, 0x44, 0x33, 0x22, 0x11, 0xc3 }, 6, 4 },
+	/* movw $0x3344, (%rdi) */
+	{ { 0x66, 0xc7, 0x07, 0x44, 0x33, 0xc3 }, 5, 2 },
+	/* rex movl $0x11223344, (%rdi) */
+	{ { 0x40, 0xc7, 0x07, 0x44, 0x33, 0x22, 0x11, 0xc3 }, 7, 4 },
+	/* movl $0x11223344, 0x0(%rdi), by a byte */
+	{ { 0xc7, 0x47, 0x00, 0x44, 0x33, 0x22, 0x11, 0xc3 }, 7, 4 },
+	/* data16 rex movw $0x3344, 0x0(%rdi), by a SIB and a word */
+	{ { 0x66, 0x40, 0xc7, 0x84, 0x27, 0, 0, 0, 0, 0x44, 0x33, 0xc3 }, 11, 2 },
+	/* movl $0x11223344, low_door */
+	{ { 0xc7, 0x04, 0x25, 0x40, 0, 0, 0x20, 0x44, 0x33, 0x22, 0x11, 0xc3 }, 11, 4 },
+};
 
 /* Two pages that are no neighbours but by their mapping: nothing is behind the first one. */
 FACT(page_end, "IOEV-15 a plain store at the end of a page of code rings, and one that goes on")
 {
-	int fd, wrong[4], i, offset, emulated;
+	const struct long_store *store;
+	int fd[2], wrong[4], i, offset, emulated;
 	u8 *hva[2];
 	gva_t code;
 	u64 gva;
@@ -844,20 +861,28 @@ FACT(page_end, "IOEV-15 a plain store at the end of a page of code rings, and on
 		hva[i] = addr_gva2hva(vm, code);
 		virt_map(vm, gva + i * PAGE_SIZE, addr_gva2gpa(vm, code), 1);
 	}
-	fd = assign_value_at(DOOR_GPA, 4, 0x11223344);
+	fd[0] = assign_value_at(DOOR_GPA, 2, 0x3344);
+	fd[1] = assign_value_at(DOOR_GPA, 4, 0x11223344);
 	for (i = 0; i < 4; i++)
 		wrong[i] = assign_value_at(DOOR_GPA, 4, 0x11223344 & (BIT_ULL(8 * i) - 1));
-	must_ring(fd, STORE(DOOR_GPA, 4, 0x11223344));
-	for (offset = PAGE_SIZE - 20; offset < PAGE_SIZE; offset++) {
-		for (i = 0; i < sizeof(store_long); i++)
-			hva[(offset + i) / PAGE_SIZE][(offset + i) % PAGE_SIZE] = store_long[i];
-		emulated = emulated_by((guest_fn_t)(gva + offset), DOOR_GPA);
-		for (i = 0; i < 4; i++)
-			must_be_silent(wrong[i]);
-		TEST_ASSERT(!exits && eventfd_take(fd) == 1, "At 0x%x: it did not ring", offset);
-		if (offset + STORE_LONG_LEN <= PAGE_SIZE)
-			TEST_ASSERT(emulated == !kvm_has_eventfd_fastpath(),
-				    "At 0x%x: %d emulated", offset, emulated);
+	must_ring(fd[1], STORE(DOOR_GPA, 4, 0x11223344));
+	for (store = long_stores; store < long_stores + ARRAY_SIZE(long_stores); store++) {
+		for (offset = PAGE_SIZE - 20; offset < PAGE_SIZE; offset++) {
+			for (i = 0; i <= store->nr; i++)
+				hva[(offset + i) / PAGE_SIZE][(offset + i) % PAGE_SIZE] =
+					store->insn[i];
+			emulated = emulated_by((guest_fn_t)(gva + offset), DOOR_GPA);
+			for (i = 0; i < 4; i++)
+				must_be_silent(wrong[i]);
+			must_be_silent(fd[store->len != 4]);
+			TEST_ASSERT(!exits && eventfd_take(fd[store->len == 4]) == 1,
+				    "Store %d at 0x%x: it did not ring",
+				    (int)(store - long_stores), offset);
+			if (offset + store->nr <= PAGE_SIZE)
+				TEST_ASSERT(emulated == !kvm_has_eventfd_fastpath(),
+					    "Store %d at 0x%x: %d emulated",
+					    (int)(store - long_stores), offset, emulated);
+		}
 	}
 }
 
