@@ -860,14 +860,15 @@ FACT(pit_level, "MASK-15 a PIT ticks on after its tick was dropped on a level tr
 	pit_ticks_on(VECTOR);
 }
 
-/* A PIT that finds no route loses its tick by itself, without a mask: be quick. */
-static bool pit_survives_without_route(void)
+/* Where nothing takes its tick a PIT loses it by itself, without a mask: be quick. */
+static bool pit_survives(void (*leave)(void), void (*come_back)(void))
 {
 	mask(PIT_GSI);
 	take_irqs();
 	wait_until(is_pending(PIT_GSI));
-	remove_routes();
+	leave();
 	unmask(PIT_GSI);
+	come_back();
 	set_route(PIN_ROUTE(PIT_GSI, KVM_IRQCHIP_IOAPIC, PIT_GSI));
 	if (comes(VECTOR) && comes(VECTOR))
 		return true;
@@ -878,17 +879,43 @@ static bool pit_survives_without_route(void)
 	return false;
 }
 
-FACT(pit_no_route, "MASK-15 a PIT ticks on after its tick was dropped for want of a route")
+static void pit_must_survive(void (*leave)(void), void (*come_back)(void))
 {
 	int i;
 
 	boot_with_pit_on_ioapic(SLOWEST);
 	for (i = 0; i < 5; i++) {
 		TEST_ASSERT(comes(VECTOR), "The PIT does not tick");
-		if (pit_survives_without_route())
+		if (pit_survives(leave, come_back))
 			return;
 	}
 	TEST_FAIL("In %d trials the PIT has stopped", i);
+}
+
+static void do_nothing(void)
+{
+}
+
+FACT(pit_no_route, "MASK-15 a PIT ticks on after its tick was dropped for want of a route")
+{
+	pit_must_survive(remove_routes, do_nothing);
+}
+
+/* That pin of the PIC is no device's. */
+static void raise_cascade(void)
+{
+	set_route(PIN_ROUTE(PIT_GSI, KVM_IRQCHIP_PIC_MASTER, 2));
+	kvm_irq_line(vm, PIT_GSI, 1);
+}
+
+static void lower_cascade(void)
+{
+	kvm_irq_line(vm, PIT_GSI, 0);
+}
+
+FACT(pit_cascade, "MASK-15 so does one whose tick and a level were on a pin that takes neither")
+{
+	pit_must_survive(raise_cascade, lower_cascade);
 }
 
 /* What is due, in ticks, since @start and less those that the guest has had. */
