@@ -1,6 +1,7 @@
 #!/bin/sh
 # fuzz.sh: eventfd_fuzz_test in a test guest, for SECONDS, from SEED on; see guest.sh for
-# the rest. Half of the time threads do all at once, and with DEBUG=1 allocations fail as well.
+# the rest. Half of the time threads do all at once, and with DEBUG=1 allocations and copies
+# fail as well. Each run is told before it begins: a kernel may die of it.
 # With KCOV=1 on a kernel that tells which code of KVM's a run has reached, and one by one.
 . "$(dirname "$0")/lib.sh"
 
@@ -11,7 +12,7 @@ seed=${SEED:-1}
 case $seconds$seed in
 *[!0-9]*) die "SECONDS=$seconds and SEED=$seed must be numbers" ;;
 esac
-fuzz="/tmp/tests/eventfd_fuzz_test -s $seed"
+fuzz="/tmp/tests/eventfd_fuzz_test -v -s $seed"
 TIMEOUT=${TIMEOUT:-$((seconds * 2 + 600))}
 
 # KVM's code alone, as the rest of the kernel does not depend on what it is asked.
