@@ -513,11 +513,20 @@ static inline void take_at_pic(int chip, int irq)
 		pic->irr &= ~BIT(irq);
 }
 
+/* A slave that has nothing any more when it is asked makes up an IRQ 15. */
 static inline void take_from_pic(int irq)
 {
+	int slave = pic_wanted(1);
+
 	take_at_pic(0, irq);
-	if (irq == 2 && pic_wanted(1) >= 0)
-		take_at_pic(1, pic_wanted(1));
+	if (irq != 2) {
+		v->taken[PIC_VECTOR + irq]++;
+	} else if (slave >= 0) {
+		take_at_pic(1, slave);
+		v->taken[PIC_VECTOR + 8 + slave]++;
+	} else {
+		v->taken[PIC_VECTOR + 15]++;
+	}
 	pic_update();
 }
 
@@ -531,6 +540,7 @@ static inline void take_all(void)
 		} else if (vector >= 0 && vector >> 4 > highest_bit(v->isr) >> 4) {
 			put_bit(v->irr, vector, false);
 			put_bit(v->isr, vector, true);
+			v->taken[vector]++;
 		} else {
 			return;
 		}

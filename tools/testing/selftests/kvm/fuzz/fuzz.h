@@ -244,6 +244,7 @@ static struct fuzz_vm {
 	u8 pic_sources[16];
 	bool listens;
 	u64 irr[4], isr[4], tmr[4];
+	u32 taken[256];		/* by the guest, of each vector */
 
 	struct bell bells[MAX_BELLS];
 	int nr_bells;

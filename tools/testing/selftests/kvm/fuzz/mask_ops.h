@@ -65,17 +65,6 @@ static inline void op_mask_bad(struct dice *dice)
 		 got(__vm_ioctl(vm, unmask ? KVM_UNMASK_IRQ : KVM_MASK_IRQ, &args)));
 }
 
-#define WORDS_MAX	(NR_GSIS_MAX / 64)
-
-static u64 pending_bits[WORDS_MAX], masked_bits[WORDS_MAX];
-
-static inline int get_bits(u32 first, u32 count)
-{
-	memset(pending_bits, 0, sizeof(pending_bits));
-	memset(masked_bits, 0, sizeof(masked_bits));
-	return __pending_irqs(first, count, KVM_PENDING_IRQS_GET, pending_bits, masked_bits);
-}
-
 static inline void must_be(const char *name, u32 first, u32 i, bool bit, bool want)
 {
 	if (bit == want)
