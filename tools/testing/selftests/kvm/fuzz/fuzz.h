@@ -220,6 +220,7 @@ struct bell {
 	u64 addr, value;
 	u32 len;
 	bool pio, match;
+	bool ccw;		/* of a bus that x86 has not, unless @pio */
 	u64 age;
 };
 
@@ -253,6 +254,7 @@ static struct fuzz_vm {
 	u64 age;
 	bool has_pit;
 	int memory;		/* over the second page: 0, 1 writable, 2 read-only */
+	u8 bytes[4096];		/* what is in it */
 } vms[NR_VMS];
 
 static struct fuzz_vm *v;

@@ -126,6 +126,143 @@ static inline void guest_store_imm(u64 gpa, u64 len, u64 unused)
 	}
 }
 
+/* What reads and writes, locked or not. */
+#define GUEST_RMW(_name, _insn)							\
+static inline void _name(u64 gpa, u64 len, u64 data)				\
+{										\
+	switch (len) {								\
+	case 1:									\
+		asm volatile(_insn "b %b1, (%0)" : : "r"(gpa), "q"(data) : "memory", "cc"); \
+		break;								\
+	case 2:									\
+		asm volatile(_insn "w %w1, (%0)" : : "r"(gpa), "r"(data) : "memory", "cc"); \
+		break;								\
+	case 4:									\
+		asm volatile(_insn "l %k1, (%0)" : : "r"(gpa), "r"(data) : "memory", "cc"); \
+		break;								\
+	case 8:									\
+		asm volatile(_insn "q %q1, (%0)" : : "r"(gpa), "r"(data) : "memory", "cc"); \
+		break;								\
+	}									\
+}
+
+GUEST_RMW(guest_add, "add")
+GUEST_RMW(guest_lock_add, "lock add")
+GUEST_RMW(guest_lock_or, "lock or")
+
+/* Puts @data there if there is a 0, else the same again. */
+#define GUEST_CMPXCHG(_insn)						\
+	asm volatile("lock cmpxchg" _insn ", (%2)"			\
+		     : "+a"(expected) : "r"(data), "r"(gpa) : "memory", "cc")
+
+static inline void guest_cmpxchg(u64 gpa, u64 len, u64 data)
+{
+	u64 expected = 0;
+
+	switch (len) {
+	case 1:
+		GUEST_CMPXCHG("b %b1");
+		break;
+	case 2:
+		GUEST_CMPXCHG("w %w1");
+		break;
+	case 4:
+		GUEST_CMPXCHG("l %k1");
+		break;
+	case 8:
+		GUEST_CMPXCHG("q %q1");
+		break;
+	}
+}
+
+static inline void guest_movs(u64 gpa, u64 len, u64 nr)
+{
+	const void *data = outs_data;
+
+	switch (len) {
+	case 1:
+		asm volatile("rep movsb" : "+S"(data), "+D"(gpa), "+c"(nr) : : "memory");
+		break;
+	case 2:
+		asm volatile("rep movsw" : "+S"(data), "+D"(gpa), "+c"(nr) : : "memory");
+		break;
+	case 4:
+		asm volatile("rep movsl" : "+S"(data), "+D"(gpa), "+c"(nr) : : "memory");
+		break;
+	case 8:
+		asm volatile("rep movsq" : "+S"(data), "+D"(gpa), "+c"(nr) : : "memory");
+		break;
+	}
+}
+
+static inline void guest_movnti(u64 gpa, u64 len, u64 data)
+{
+	if (len == 8)
+		asm volatile("movnti %q1, (%0)" : : "r"(gpa), "r"(data) : "memory");
+	else
+		asm volatile("movnti %k1, (%0)" : : "r"(gpa), "r"(data) : "memory");
+}
+
+/* Plain stores by other addresses than a register's: what a decoder has to get right. */
+static inline void guest_store_sib(u64 gpa, u64 len, u64 data)
+{
+	u64 base = gpa - 0x1238, index = 0x200;
+
+	switch (len) {
+	case 1:
+		asm volatile("movb %b2, 0x238(%0, %1, 8)"
+			     : : "r"(base), "r"(index), "q"(data) : "memory");
+		break;
+	case 2:
+		asm volatile("movw %w2, 0x1038(%0, %1)"
+			     : : "r"(base), "r"(index), "r"(data) : "memory");
+		break;
+	case 4:
+		asm volatile("mov %0, %%r13\n\t"
+			     "mov %1, %%r12\n\t"
+			     "movl %k2, 0x238(%%r13, %%r12, 8)"
+			     : : "r"(base), "r"(index), "r"(data) : "memory", "r12", "r13");
+		break;
+	case 8:
+		asm volatile("mov %0, %%r12\n\t"
+			     "movq %q1, -0x78(%%r12)"
+			     : : "r"(gpa + 0x78), "r"(data) : "memory", "r12");
+		break;
+	}
+}
+
+static inline void guest_store_addr32(u64 gpa, u64 len, u64 data)
+{
+	switch (len) {
+	case 1:
+		asm volatile("movb %b1, (%k0)" : : "r"(gpa), "q"(data) : "memory");
+		break;
+	case 2:
+		asm volatile("movw %w1, (%k0)" : : "r"(gpa), "r"(data) : "memory");
+		break;
+	case 4:
+		asm volatile("movl %k1, (%k0)" : : "r"(gpa), "r"(data) : "memory");
+		break;
+	case 8:
+		asm volatile("movq %q1, (%k0)" : : "r"(gpa), "r"(data) : "memory");
+		break;
+	}
+}
+
+/* The second byte of a register. */
+static inline void guest_store_high(u64 gpa, u64 unused, u64 data)
+{
+	asm volatile("movb %%ah, (%0)" : : "D"(gpa), "a"(data) : "memory");
+}
+
+static inline void guest_push16(u64 gpa, u64 unused, u64 data)
+{
+	asm volatile("mov %%rsp, %%rbx\n\t"
+		     "lea 2(%0), %%rsp\n\t"
+		     "pushw %w1\n\t"
+		     "mov %%rbx, %%rsp" : : "r"(gpa), "r"(data) : "memory", "rbx");
+}
+
 static inline void guest_push(u64 gpa, u64 len, u64 data)
 {
 	asm volatile("mov %%rsp, %%rbx\n\t"
@@ -368,6 +505,23 @@ static inline bool taken_differs(void)
 	return false;
 }
 
+static inline u8 memory_byte(int i)
+{
+	return ((u8 *)addr_gpa2hva(vm, MEMORY_GPA))[i];
+}
+
+/* IOEV-23 */
+static inline bool memory_differs(void)
+{
+	int i;
+
+	for (i = 0; i < PAGE && v->memory; i++) {
+		if (memory_byte(i) != v->bytes[i])
+			return differs(v->bytes[i], memory_byte(i), "memory_byte(0x%x)", i);
+	}
+	return false;
+}
+
 #define WORDS_MAX	(NR_GSIS_MAX / 64)
 
 static u64 pending_bits[WORDS_MAX], masked_bits[WORDS_MAX];
@@ -446,7 +600,7 @@ static inline bool vm_differs(int nr)
 	ret = (v->kind != NONE && gets_pending() && pending_differs()) ||
 	      (v->vcpu && lapic_differs()) ||
 	      (v->kind == FULL && (ioapic_differs() || pic_differs(0) || pic_differs(1) ||
-				   taken_differs()));
+				   taken_differs() || memory_differs()));
 	use(was);
 	return ret;
 }
@@ -505,8 +659,11 @@ static inline void compare(void)
  */
 static inline void run_kick(guest_fn_t fn, u64 a, u64 b, u64 c)
 {
-	int nr = run_in_guest(fn, a, b, c), i;
+	int nr, i;
 
+	/* What is read comes from there. */
+	memset(vcpu->run->mmio.data, 0, sizeof(vcpu->run->mmio.data));
+	nr = run_in_guest(fn, a, b, c);
 	if (nr != nr_wanted)
 		wrong("wanted %d exits, got %d, the first a %s", nr_wanted, nr,
 		      nr ? access_name(guest_exits[0]) : "-");
@@ -522,13 +679,44 @@ static inline struct kvm_coalesced_mmio_ring *zone_ring(void)
 	return (void *)vcpu->run + kvm_check_cap(KVM_CAP_COALESCED_MMIO) * PAGE;
 }
 
-static inline int drain_ring(void)
+/* Entries that nobody has taken: the ring says that it is full when one more would fit. */
+#define RING_ROOM	((int)KVM_COALESCED_MMIO_MAX - 1)
+
+static int ring_begins;
+
+static inline void set_ring_room(int room)
 {
 	struct kvm_coalesced_mmio_ring *ring = zone_ring();
-	int nr = ring->last - ring->first, max = KVM_COALESCED_MMIO_MAX;
 
-	ring->first = ring->last;
-	return nr < 0 ? nr + max : nr;
+	ring_begins = ring->last;
+	ring->first = (ring->last + room + 1) % KVM_COALESCED_MMIO_MAX;
+}
+
+static inline struct guest_access in_ring(int i)
+{
+	struct kvm_coalesced_mmio_ring *ring = zone_ring();
+	struct kvm_coalesced_mmio *entry;
+	struct guest_access a;
+
+	entry = &ring->coalesced_mmio[(ring_begins + i) % KVM_COALESCED_MMIO_MAX];
+	a = (struct guest_access) { entry->pio, true, entry->len, entry->phys_addr };
+	memcpy(&a.data, entry->data, min_t(u32, entry->len, 8));
+	return a;
+}
+
+static inline int nr_in_ring(void)
+{
+	int nr = zone_ring()->last - ring_begins;
+
+	return nr < 0 ? nr + (int)KVM_COALESCED_MMIO_MAX : nr;
+}
+
+static inline int drain_ring(void)
+{
+	int nr = nr_in_ring();
+
+	set_ring_room(RING_ROOM);
+	return nr;
 }
 
 #endif /* SELFTEST_KVM_FUZZ_GUEST_H */

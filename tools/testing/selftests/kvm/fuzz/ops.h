@@ -78,6 +78,7 @@ static const struct kind {
 	{ "unbell", op_unbell, 8 },
 	{ "bad bell", op_bell_bad, 2 },
 	{ "zone", op_zone, 8, ZONES },
+	{ "bad zone", op_zone_bad, 1 },
 	{ "memory", op_memory, 3 },
 	{ "kick", op_kick, 30 },
 	{ "pin", op_pin, 10 },
