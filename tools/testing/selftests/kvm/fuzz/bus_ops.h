@@ -174,7 +174,7 @@ static inline void op_zone(struct dice *dice)
 		.pio = pio,
 	};
 
-	pick_full_vm(dice);
+	pick_guest(dice);
 	if (is_ioapic(zone.addr) || (!remove && v->nr_zones == MAX_ZONES))
 		return;
 	/* The library's own port is not for zones. */
@@ -215,7 +215,7 @@ static inline void op_memory(struct dice *dice)
 {
 	int want = roll(dice, 3);
 
-	pick_full_vm(dice);
+	pick_guest(dice);
 	if (want == v->memory)
 		return;
 	say_use();
@@ -447,7 +447,7 @@ static inline void op_kick(struct dice *dice)
 {
 	bool pio = any_bus(dice);
 
-	pick_full_vm(dice);
+	pick_guest(dice);
 	nr_wanted = 0;
 	nr_coalesced = 0;
 	ring_room = rare(dice, 4) ? roll(dice, 3) : RING_ROOM;

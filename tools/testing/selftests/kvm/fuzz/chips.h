@@ -464,16 +464,44 @@ static inline bool ioapic_handles(int vector)
 	return false;
 }
 
-static inline void eoi_of_apic(void)
+/*
+ * IRQFD-40: the pins of userspace's IOAPIC.  A vCPU looks at new routes as it enters the
+ * guest: at those to it, and at those whose vector waits there for its EOI.
+ */
+#define NR_SPLIT_PINS	24
+
+static inline void look_for_eois(void)
+{
+	int i;
+
+	if (v->kind != SPLIT || !v->looks_for_eois)
+		return;
+	v->looks_for_eois = false;
+	memset(v->eois, 0, sizeof(v->eois));
+	for (i = 0; i < NR_SPLIT_PINS; i++) {
+		struct route *route = &v->routes[i];
+		int vector = route->vector;
+
+		if (route->type == MSI_TO_ONE && route->level &&
+		    (!route->nobody || bit_of(v->irr, vector) || bit_of(v->isr, vector)))
+			put_bit(v->eois, vector, true);
+	}
+}
+
+/* Returns which comes out. */
+static inline int eoi_of_apic(void)
 {
 	int vector = highest_bit(v->isr), i;
 	bool level;
 
+	look_for_eois();
 	if (vector < 0)
-		return;
+		return 0;
 	put_bit(v->isr, vector, false);
-	if (v->kind != FULL || !ioapic_handles(vector))
-		return;
+	if (v->kind == SPLIT)
+		return bit_of(v->eois, vector) ? vector : 0;
+	if (!ioapic_handles(vector))
+		return 0;
 	level = bit_of(v->tmr, vector);
 	for (i = 0; i < 24 && level; i++) {
 		if (v->pins[i].vector == vector)
@@ -488,6 +516,7 @@ static inline void eoi_of_apic(void)
 		if (level && !pin->masked && pin->irr)
 			pin_service(pin);
 	}
+	return 0;
 }
 
 static inline void eoi_of_pic(int chip)
@@ -532,6 +561,7 @@ static inline void take_from_pic(int irq)
 
 static inline void take_all(void)
 {
+	look_for_eois();
 	for (;;) {
 		int irq = pic_wanted(0), vector = highest_bit(v->irr);
 
@@ -591,21 +621,47 @@ static inline void reset_pic(int chip)
 	}
 }
 
-/* KVM_GET_IRQCHIP and KVM_SET_IRQCHIP, of all chips. */
-static inline void restore_chips(void)
+/* KVM_SET_IRQCHIP, of anything: who holds up which pin stays. */
+static inline void set_ioapic_irr(u32 irr)
 {
 	int i;
 
 	for (i = 0; i < 24; i++) {
-		struct pin *pin = &v->pins[i];
-		bool high = pin->irr && !pin->delivered;
-
-		pin->irr = false;
-		pin->delivered = false;
-		if (high)
-			pin_set(pin, true);
+		v->pins[i].irr = false;
+		v->pins[i].delivered = false;
+	}
+	for (i = 0; i < 24; i++) {
+		if (irr & BIT(i))
+			pin_set(&v->pins[i], true);
 	}
 	pic_update();
+}
+
+static inline void set_pic_state(int chip, u8 irr, u8 imr, u8 isr, u8 last)
+{
+	struct pic *pic = &v->pics[chip];
+
+	pic->irr = irr;
+	pic->imr = imr;
+	pic->isr = isr;
+	pic->last = last;
+	pic_update();
+}
+
+/* KVM_GET_IRQCHIP and KVM_SET_IRQCHIP, of all chips. */
+static inline u32 ioapic_irr(void)
+{
+	u32 irr = 0;
+	int i;
+
+	for (i = 0; i < 24; i++)
+		irr |= v->pins[i].irr && !v->pins[i].delivered ? BIT(i) : 0;
+	return irr;
+}
+
+static inline void restore_chips(void)
+{
+	set_ioapic_irr(ioapic_irr());
 }
 
 #endif /* SELFTEST_KVM_FUZZ_CHIPS_H */

@@ -253,6 +253,9 @@ static struct fuzz_vm {
 	int nr_zones;
 	u64 age;
 	bool has_pit;
+	/* of a split irqchip: which EOIs come out, as of the last entry that looked */
+	u64 eois[4];
+	bool looks_for_eois;
 	int memory;		/* over the second page: 0, 1 writable, 2 read-only */
 	u8 bytes[4096];		/* what is in it */
 } vms[NR_VMS];

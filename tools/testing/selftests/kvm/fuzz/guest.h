@@ -330,6 +330,31 @@ static inline void boot_full_vm(void)
 	v->listens = true;
 }
 
+/* The library's VMs have an irqchip: take one that never ran, and run it without. */
+static inline void boot_split_vm(void)
+{
+	struct kvm_sregs sregs;
+	struct kvm_regs regs;
+	bool defer = true;
+
+	vm = vm_create_with_one_vcpu(&vcpu, guest_main);
+	virt_pg_map(vm, IOAPIC_GPA, IOAPIC_GPA);
+	virt_map(vm, MMIO_GPA, MMIO_GPA, MMIO_PAGES);
+	install_irq_handlers();
+	write_guest_global(vm, guest_defer_eoi, defer);
+	vcpu_sregs_get(vcpu, &sregs);
+	vcpu_regs_get(vcpu, &regs);
+
+	kvm_vm_release(vm);
+	vm->has_irqchip = false;
+	kvm_vm_restart(vm);
+	vm_enable_cap(vm, KVM_CAP_SPLIT_IRQCHIP, NR_SPLIT_PINS);
+	vcpu = vm_vcpu_recreate(vm, 0);
+	vcpu_sregs_set(vcpu, &sregs);
+	vcpu_regs_set(vcpu, &regs);
+	run_in_guest(guest_enable_apic, 0, 0, 0);
+}
+
 static inline void boot_vm(int nr, enum vm_kind kind)
 {
 	memset(&vms[nr], 0, sizeof(vms[nr]));
@@ -339,14 +364,11 @@ static inline void boot_vm(int nr, enum vm_kind kind)
 	default_routes();
 	if (kind == FULL) {
 		boot_full_vm();
+	} else if (kind == SPLIT) {
+		boot_split_vm();
 	} else {
 		vm = vm_create_barebones();
 		vcpu = NULL;
-		if (kind == SPLIT) {
-			vm_enable_cap(vm, KVM_CAP_SPLIT_IRQCHIP, 24);
-			vcpu = __vm_vcpu_add(vm, 0);
-			enable_apic(vcpu, 1);
-		}
 	}
 	v->vm = vm;
 	v->vcpu = vcpu;
@@ -488,6 +510,8 @@ static inline bool pic_differs(int nr)
 		return differs(pic->isr, state.isr, "chip_of(%d).chip.pic.isr", nr);
 	if (state.imr != pic->imr)
 		return differs(pic->imr, state.imr, "chip_of(%d).chip.pic.imr", nr);
+	if (state.last_irr != pic->last)
+		return differs(pic->last, state.last_irr, "chip_of(%d).chip.pic.last_irr", nr);
 	return false;
 }
 
@@ -522,15 +546,27 @@ static inline bool memory_differs(void)
 	return false;
 }
 
-#define WORDS_MAX	(NR_GSIS_MAX / 64)
+/* With one word that no call may write to. */
+#define WORDS_MAX	(NR_GSIS_MAX / 64 + 1)
 
 static u64 pending_bits[WORDS_MAX], masked_bits[WORDS_MAX];
 
+static inline bool is_whole(const u64 *bits, int i)
+{
+	while (i < WORDS_MAX && bits[i] == 0x5a5a5a5a5a5a5a5a)
+		i++;
+	return i == WORDS_MAX;
+}
+
+/* 1 is what ioctl() cannot return: that it has written beyond the bitmaps. */
 static inline int get_bits(u32 first, u32 count)
 {
-	memset(pending_bits, 0, sizeof(pending_bits));
-	memset(masked_bits, 0, sizeof(masked_bits));
-	return __pending_irqs(first, count, KVM_PENDING_IRQS_GET, pending_bits, masked_bits);
+	int nr = (count + 63) / 64, ret;
+
+	memset(pending_bits, 0x5a, sizeof(pending_bits));
+	memset(masked_bits, 0x5a, sizeof(masked_bits));
+	ret = __pending_irqs(first, count, KVM_PENDING_IRQS_GET, pending_bits, masked_bits);
+	return ret ?: !is_whole(pending_bits, nr) || !is_whole(masked_bits, nr);
 }
 
 /*
@@ -599,8 +635,8 @@ static inline bool vm_differs(int nr)
 	/* First of all, as it latches. */
 	ret = (v->kind != NONE && gets_pending() && pending_differs()) ||
 	      (v->vcpu && lapic_differs()) ||
-	      (v->kind == FULL && (ioapic_differs() || pic_differs(0) || pic_differs(1) ||
-				   taken_differs() || memory_differs()));
+	      (v->vcpu && (taken_differs() || memory_differs())) ||
+	      (v->kind == FULL && (ioapic_differs() || pic_differs(0) || pic_differs(1)));
 	use(was);
 	return ret;
 }
@@ -655,12 +691,30 @@ static inline void compare(void)
 }
 
 /*
- * Kicks.
+ * Runs.
  */
+/* Returns the vector of the EOI that has come out, or 0. */
+static inline int run_eoi(void)
+{
+	struct guest_call call = { .fn = guest_write_eoi };
+	int vector = 0;
+
+	write_guest_global(vm, guest_call, call);
+	for (;;) {
+		vcpu_run(vcpu);
+		if (vcpu->run->exit_reason != KVM_EXIT_IOAPIC_EOI)
+			break;
+		vector = vector ? -1 : vcpu->run->eoi.vector;
+	}
+	TEST_ASSERT(handle_guest_exit(vcpu), "The guest left its way");
+	return vector;
+}
+
 static inline void run_kick(guest_fn_t fn, u64 a, u64 b, u64 c)
 {
 	int nr, i;
 
+	look_for_eois();
 	/* What is read comes from there. */
 	memset(vcpu->run->mmio.data, 0, sizeof(vcpu->run->mmio.data));
 	nr = run_in_guest(fn, a, b, c);

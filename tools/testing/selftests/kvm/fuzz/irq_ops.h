@@ -167,6 +167,20 @@ static inline void op_read(struct dice *dice)
 /*
  * Irqfds.
  */
+/* GEN-3 */
+static inline int padded_irqfd(u32 gsi, int fd, int resamplefd, u32 flags)
+{
+	struct kvm_irqfd args = {
+		.fd = fd,
+		.gsi = gsi,
+		.flags = flags,
+		.resamplefd = resamplefd,
+	};
+
+	memset(args.pad, 0xa5, sizeof(args.pad));
+	return __vm_ioctl(vm, KVM_IRQFD, &args);
+}
+
 static inline bool may_have_line(u32 gsi)
 {
 	return v->kind == FULL && route_of(gsi)->type == PINS;
@@ -195,10 +209,10 @@ static inline void op_assign(struct dice *dice)
 	want = assign_error(object, resample);
 	say_use();
 	if (resample)
-		say_got(want, "got(____irqfd_ioctl(vm, %u, fds[%d], fds[%d], %s))", gsi,
+		say_got(want, "got(padded_irqfd(%u, fds[%d], fds[%d], %s))", gsi,
 			slot_nr(slot), slot_nr(other), "KVM_IRQFD_FLAG_RESAMPLE");
 	else
-		say_got(want, "got(__irqfd_ioctl(vm, %u, fds[%d], 0))", gsi, slot_nr(slot));
+		say_got(want, "got(padded_irqfd(%u, fds[%d], -1, 0))", gsi, slot_nr(slot));
 	if (!want) {
 		object->vm = vm_nr();
 		object->gsi = gsi;
@@ -211,8 +225,8 @@ static inline void op_assign(struct dice *dice)
 		}
 	}
 	must_get_or_fail("KVM_IRQFD", want,
-			 FAILING(____irqfd_ioctl(vm, gsi, slot->fd, resample ? other->fd : -1,
-						 resample ? KVM_IRQFD_FLAG_RESAMPLE : 0)));
+			 FAILING(padded_irqfd(gsi, slot->fd, resample ? other->fd : -1,
+					      resample ? KVM_IRQFD_FLAG_RESAMPLE : 0)));
 }
 
 static inline struct slot *slot_with_irqfd(struct dice *dice)
@@ -437,6 +451,7 @@ static inline void op_routes(struct dice *dice)
 	}
 	say("}, %d)), 0);", nr);
 	pic_update();
+	v->looks_for_eois = true;
 	must_get_or_fail("KVM_SET_GSI_ROUTING", 0, FAILING(__set_routing(entries, nr)));
 }
 
@@ -603,9 +618,17 @@ static inline void op_lvt0(struct dice *dice)
 	run_in_guest(guest_write_lvt0, lvt0, 0, 0);
 }
 
+/* One whose guest runs. */
+static inline void pick_guest(struct dice *dice)
+{
+	pick_vm(dice);
+	if (v->kind == NONE)
+		use(0);
+}
+
 static inline void op_take(struct dice *dice)
 {
-	pick_full_vm(dice);
+	pick_guest(dice);
 	say_use();
 	say("take_irqs();");
 	take_all();
@@ -614,14 +637,14 @@ static inline void op_take(struct dice *dice)
 
 static inline void op_eoi(struct dice *dice)
 {
-	int what = roll(dice, 4);
+	int what = roll(dice, 4), want;
 
-	pick_full_vm(dice);
-	if (what > 1) {
+	pick_guest(dice);
+	if (what > 1 || v->kind != FULL) {
+		want = eoi_of_apic();
 		say_use();
-		say("run_in_guest(guest_write_eoi, 0, 0, 0);");
-		eoi_of_apic();
-		run_in_guest(guest_write_eoi, 0, 0, 0);
+		say_got(want, "run_eoi()");
+		must_get("The EOI that comes out", want, run_eoi());
 	} else {
 		say_use();
 		say("run_in_guest(guest_write_port, 0x%x, 0x20, 0);", what ? 0xa0 : 0x20);
@@ -648,6 +671,76 @@ static inline void op_restore_chips(struct dice *dice)
 	say("put_chips_back();");
 	restore_chips();
 	put_chips_back();
+}
+
+/*
+ * States that no chip has had.
+ */
+static inline void set_ioapic(u32 irr, int nr, u32 low, bool remote_irr)
+{
+	struct kvm_irqchip chip = chip_of(KVM_IRQCHIP_IOAPIC);
+
+	chip.chip.ioapic.irr = irr;
+	chip.chip.ioapic.redirtbl[nr].bits &= ~0xffffffffull;
+	chip.chip.ioapic.redirtbl[nr].bits |= low;
+	chip.chip.ioapic.redirtbl[nr].fields.remote_irr = remote_irr;
+	vm_ioctl(vm, KVM_SET_IRQCHIP, &chip);
+}
+
+static inline void op_set_ioapic(struct dice *dice)
+{
+	u8 vector = vectors[roll(dice, ARRAY_SIZE(vectors))];
+	bool level = roll(dice, 2), masked = rare(dice, 3), remote_irr = rare(dice, 4);
+	int nr = home_pins[roll(dice, 9)], i;
+	struct pin *pin;
+	u32 low, irr;
+
+	pick_full_vm(dice);
+	pin = &v->pins[nr];
+	irr = ioapic_irr();
+	for (i = 0; i < 9; i++) {
+		if (rare(dice, 4))
+			irr ^= BIT(home_pins[i]);
+	}
+	low = vector | (level ? LEVEL : EDGE) | (masked ? MASKED : 0);
+	say_use();
+	say("set_ioapic(0x%x, %d, 0x%x, %d);", irr, nr, low, remote_irr);
+	pin->vector = vector;
+	pin->level = level;
+	pin->masked = masked;
+	pin->remote_irr = remote_irr;
+	set_ioapic_irr(irr);
+	set_ioapic(irr, nr, low, remote_irr);
+}
+
+static inline void set_pic(int id, u8 irr, u8 imr, u8 isr, u8 last)
+{
+	struct kvm_irqchip chip = chip_of(id);
+
+	chip.chip.pic.irr = irr;
+	chip.chip.pic.imr = imr;
+	chip.chip.pic.isr = isr;
+	chip.chip.pic.last_irr = last;
+	vm_ioctl(vm, KVM_SET_IRQCHIP, &chip);
+}
+
+/* MASK-6 */
+static inline void op_set_pic(struct dice *dice)
+{
+	u8 imr = rare(dice, 3) ? roll(dice, 256) : 0, isr = rare(dice, 3) ? roll(dice, 256) : 0;
+	u8 last = roll(dice, 256), flips = roll(dice, 256) & roll(dice, 256);
+	int id = roll(dice, 2);
+	u8 irr;
+
+	pick_full_vm(dice);
+	irr = v->pics[id].irr ^ flips;
+	/* The slave's is pulsed: it is never high when anybody looks. */
+	if (!id)
+		last &= ~BIT(2);
+	say_use();
+	say("set_pic(%d, 0x%x, 0x%x, 0x%x, 0x%x);", id, irr, imr, isr, last);
+	set_pic_state(id, irr, imr, isr, last);
+	set_pic(id, irr, imr, isr, last);
 }
 
 #endif /* SELFTEST_KVM_FUZZ_IRQ_OPS_H */

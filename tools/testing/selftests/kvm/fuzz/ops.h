@@ -88,6 +88,8 @@ static const struct kind {
 	{ "take", op_take, 8 },
 	{ "eoi", op_eoi, 10 },
 	{ "restore", op_restore_chips, 3 },
+	{ "set IOAPIC", op_set_ioapic, 3 },
+	{ "set PIC", op_set_pic, 3 },
 	{ "recreate", op_recreate, 1 },
 	{ "fastpath", op_fastpath, 1, OURS },
 };
