@@ -458,7 +458,8 @@ static inline bool ioapic_handles(int vector)
 		int gsi = gsi_of(i, -1);
 
 		if (v->pins[i].vector == vector &&
-		    (v->pins[i].level || (gsi >= 0 && count_resamplers(gsi))))
+		    (v->pins[i].level || (gsi >= 0 && count_resamplers(gsi)) ||
+		     (!gsi && v->reinjects)))
 			return true;
 	}
 	return false;
@@ -619,6 +620,13 @@ static inline void reset_pic(int chip)
 			acknowledge(-1, chip * 8 + irq);
 		}
 	}
+}
+
+/* A tick comes up and goes down at once; new ones begin with nothing to reinject. */
+static inline void tick(void)
+{
+	set_gsi(0, PIT, true);
+	set_gsi(0, PIT, false);
 }
 
 /* KVM_SET_IRQCHIP, of anything: who holds up which pin stays. */

@@ -195,7 +195,7 @@ struct route {
 	bool level, nobody, everybody;	/* of an MSI */
 };
 
-enum source { LINE = 1, RESAMPLE = 2 };
+enum source { LINE = 1, RESAMPLE = 2, PIT = 4 };
 
 struct gsi {
 	bool masked, known, edge, raised;
@@ -252,7 +252,7 @@ static struct fuzz_vm {
 	struct zone zones[MAX_ZONES];
 	int nr_zones;
 	u64 age;
-	bool has_pit;
+	bool has_pit, reinjects;
 	/* of a split irqchip: which EOIs come out, as of the last entry that looked */
 	u64 eois[4];
 	bool looks_for_eois;

@@ -428,7 +428,7 @@ static inline void op_routes(struct dice *dice)
 		v->routes[i] = (struct route) { .pin = -1, .pic = -1 };
 	say_use();
 	say("TEST_ASSERT_EQ(got(__set_routing((struct kvm_irq_routing_entry[]) {");
-	for (i = 0; i < 9; i++) {
+	for (i = 0; i < NR_HOMES; i++) {
 		struct route route = any_route(dice, i);
 		u32 gsi = gsi_numbers[i];
 
@@ -558,7 +558,7 @@ static inline void op_msi(struct dice *dice)
  */
 static inline void op_pin(struct dice *dice)
 {
-	int i = roll(dice, 9), nr;
+	int i = roll(dice, NR_HOMES), nr;
 	u8 vector = vectors[roll(dice, ARRAY_SIZE(vectors))];
 	bool level = roll(dice, 2), masked = rare(dice, 3);
 	u32 low;
@@ -674,6 +674,68 @@ static inline void op_restore_chips(struct dice *dice)
 }
 
 /*
+ * The PIT, channel 0: in mode 0 it ticks once, in mode 5 never.
+ */
+static inline void set_pit(u8 mode, u32 count)
+{
+	struct kvm_pit_state2 pit;
+
+	vm_ioctl(vm, KVM_GET_PIT2, &pit);
+	pit.channels[0].mode = mode;
+	pit.channels[0].count = count;
+	pit.channels[0].gate = 1;
+	vm_ioctl(vm, KVM_SET_PIT2, &pit);
+}
+
+/* Some 100 us later it ticks, and has done so when a new mode is set. */
+static inline void tick_once(bool by_guest)
+{
+	if (by_guest)
+		run_in_guest(guest_write_pit, 0, 120, 0);
+	else
+		set_pit(0, 120);
+	usleep(2000);
+	if (by_guest)
+		run_in_guest(guest_write_pit, 5, 120, 0);
+	else
+		set_pit(5, 0);
+}
+
+/* MASK-5 */
+static inline void op_tick(struct dice *dice)
+{
+	bool by_guest = roll(dice, 2);
+
+	pick_full_vm(dice);
+	if (!v->has_pit)
+		return;
+	say_use();
+	say("tick_once(%d);", by_guest);
+	tick();
+	tick_once(by_guest);
+}
+
+static inline int set_reinject(bool on)
+{
+	struct kvm_reinject_control control = { .pit_reinject = on };
+
+	return got(__vm_ioctl(vm, KVM_REINJECT_CONTROL, &control));
+}
+
+static inline void op_reinject(struct dice *dice)
+{
+	bool on = roll(dice, 2);
+	int want;
+
+	pick_vm(dice);
+	want = v->has_pit ? 0 : -ENXIO;
+	v->reinjects = on && v->has_pit;
+	say_use();
+	say_got(want, "set_reinject(%d)", on);
+	must_get("KVM_REINJECT_CONTROL", want, set_reinject(on));
+}
+
+/*
  * States that no chip has had.
  */
 static inline void set_ioapic(u32 irr, int nr, u32 low, bool remote_irr)
@@ -691,14 +753,14 @@ static inline void op_set_ioapic(struct dice *dice)
 {
 	u8 vector = vectors[roll(dice, ARRAY_SIZE(vectors))];
 	bool level = roll(dice, 2), masked = rare(dice, 3), remote_irr = rare(dice, 4);
-	int nr = home_pins[roll(dice, 9)], i;
+	int nr = home_pins[roll(dice, NR_HOMES)], i;
 	struct pin *pin;
 	u32 low, irr;
 
 	pick_full_vm(dice);
 	pin = &v->pins[nr];
 	irr = ioapic_irr();
-	for (i = 0; i < 9; i++) {
+	for (i = 0; i < NR_HOMES; i++) {
 		if (rare(dice, 4))
 			irr ^= BIT(home_pins[i]);
 	}

@@ -90,6 +90,8 @@ static const struct kind {
 	{ "restore", op_restore_chips, 3 },
 	{ "set IOAPIC", op_set_ioapic, 3 },
 	{ "set PIC", op_set_pic, 3 },
+	{ "tick", op_tick, 4 },
+	{ "reinject", op_reinject, 2 },
 	{ "recreate", op_recreate, 1 },
 	{ "fastpath", op_fastpath, 1, OURS },
 };
@@ -117,7 +119,7 @@ static inline void make_theme(void)
 	/* Without these there is little to see. */
 	theme.off[0] = false;
 	theme.off[1] = false;
-	choose(&dice, theme.gsis, 4, ARRAY_SIZE(gsi_numbers) - 2);
+	choose(&dice, theme.gsis, 4, NR_HOMES);
 	choose(&dice, theme.addrs, 3, ARRAY_SIZE(mmio_addrs));
 	choose(&dice, theme.ports, 3, ARRAY_SIZE(pio_addrs));
 	choose(&dice, theme.vals, 3, ARRAY_SIZE(values));
