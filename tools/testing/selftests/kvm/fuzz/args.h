@@ -32,7 +32,7 @@ static const u64 values[] = {
 
 static const u32 lens[] = { 4, 0, 1, 2, 8 };
 
-#define NR_KINDS_MAX	40
+#define NR_KINDS_MAX	64
 
 static struct theme {
 	bool off[NR_KINDS_MAX];

@@ -443,11 +443,11 @@ static inline void compare_ring(void)
 	drain_ring();
 }
 
-static inline void op_kick(struct dice *dice)
+/* Of the VM that is in use. */
+static inline void kick(struct dice *dice)
 {
 	bool pio = any_bus(dice);
 
-	pick_guest(dice);
 	nr_wanted = 0;
 	nr_coalesced = 0;
 	ring_room = rare(dice, 4) ? roll(dice, 3) : RING_ROOM;
@@ -461,6 +461,12 @@ static inline void op_kick(struct dice *dice)
 	else
 		kick_memory(dice);
 	compare_ring();
+}
+
+static inline void op_kick(struct dice *dice)
+{
+	pick_guest(dice);
+	kick(dice);
 }
 
 #endif /* SELFTEST_KVM_FUZZ_BUS_OPS_H */
