@@ -48,12 +48,20 @@ static inline bool is_masked_gsi(u32 gsi)
 }
 
 /*
- * The local APIC: edges and levels to vCPU 0.
+ * The local APICs: edges and levels to vCPU 0, and what the other accepts.
  */
 static inline int lapic_accept(int vector, bool level)
 {
 	put_bit(v->irr, vector, true);
 	put_bit(v->tmr, vector, level);
+	return 1;
+}
+
+static inline int second_accept(int vector)
+{
+	if (!v->second.is_enabled)
+		return 0;
+	put_bit(v->second.irr, vector, true);
 	return 1;
 }
 
@@ -163,9 +171,14 @@ static inline int add_status(int a, int b)
 /* IRQFD-22 */
 static inline int send_msi(struct route *route)
 {
-	if (route->everybody)
-		wait_for_works(3000);
-	return route->nobody ? 0 : lapic_accept(route->vector, route->level);
+	if (route->nobody)
+		return 0;
+	if (route->second)
+		return second_accept(route->vector);
+	if (!route->everybody)
+		return lapic_accept(route->vector, route->level);
+	wait_for_works(3000);
+	return lapic_accept(route->vector, route->level) + second_accept(route->vector);
 }
 
 static inline int drive_gsi(u32 gsi, u8 source, bool high)
@@ -484,7 +497,7 @@ static inline void look_for_eois(void)
 		int vector = route->vector;
 
 		if (route->type == MSI_TO_ONE && route->level &&
-		    (!route->nobody || bit_of(v->irr, vector) || bit_of(v->isr, vector)))
+		    ((!route->nobody && !route->second) || bit_of(v->irr, vector) || bit_of(v->isr, vector)))
 			put_bit(v->eois, vector, true);
 	}
 }

@@ -192,7 +192,7 @@ struct route {
 	u8 type;
 	u8 vector;
 	s8 pin, pic;		/* -1: none */
-	bool level, nobody, everybody;	/* of an MSI */
+	bool level, nobody, everybody, second;	/* of an MSI */
 };
 
 enum source { LINE = 1, RESAMPLE = 2, PIT = 4 };
@@ -244,6 +244,12 @@ static struct fuzz_vm {
 	struct pic pics[2];
 	u8 pic_sources[16];
 	bool listens;
+	/* A vCPU that never runs; closed, nobody sees what it gets. */
+	struct {
+		struct kvm_vcpu *vcpu;
+		bool is_there, is_enabled;
+		u64 irr[4];
+	} second;
 	u64 irr[4], isr[4], tmr[4];
 	u32 taken[256];		/* by the guest, of each vector */
 

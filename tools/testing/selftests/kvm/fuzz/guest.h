@@ -321,11 +321,15 @@ static inline void boot_full_vm(void)
 {
 	struct dice dice = dice_of(-4, vm_nr());
 	struct kvm_pit_config pit = {};
+	struct kvm_vcpu *vcpus[2] = {};
 	bool defer = true;
 	int i;
 
-	boot();
 	v->has_pit = roll(&dice, 2);
+	v->second.is_there = roll(&dice, 2);
+	v->second.is_enabled = v->second.is_there;
+	boot_vcpus(vcpus, 1 + v->second.is_there);
+	v->second.vcpu = vcpus[1];
 	v->reinjects = v->has_pit;
 	if (v->has_pit)
 		vm_ioctl(vm, KVM_CREATE_PIT2, &pit);
@@ -470,6 +474,24 @@ static inline bool lapic_differs(void)
 			return differs(want_irr, irr, "lapic_reg(APIC_IRR + %d * 16)", i);
 		if (isr != want_isr)
 			return differs(want_isr, isr, "lapic_reg(0x100 + %d * 16)", i);
+	}
+	return false;
+}
+
+static inline u32 second_irr(int i)
+{
+	return irr_word(v->second.vcpu, i);
+}
+
+static inline bool second_differs(void)
+{
+	int i;
+
+	for (i = 0; i < 8; i++) {
+		u32 want = v->second.irr[i / 2] >> 32 * (i % 2);
+
+		if (second_irr(i) != want)
+			return differs(want, second_irr(i), "second_irr(%d)", i);
 	}
 	return false;
 }
@@ -644,6 +666,7 @@ static inline bool vm_differs(int nr)
 	/* First of all, as it latches. */
 	ret = (v->kind != NONE && gets_pending() && pending_differs()) ||
 	      (v->vcpu && lapic_differs()) ||
+	      (v->second.vcpu && second_differs()) ||
 	      (v->vcpu && (taken_differs() || memory_differs())) ||
 	      (v->kind == FULL && (ioapic_differs() || pic_differs(0) || pic_differs(1)));
 	use(was);

@@ -385,6 +385,8 @@ static inline struct kvm_irq_routing_entry msi_entry(u32 gsi, struct route *rout
 		entry.u.msi.address_lo |= 7 << 12;
 	if (route->everybody)
 		entry.u.msi.address_lo |= 0xff << 12;
+	if (route->second)
+		entry.u.msi.address_lo |= 1 << 12;
 	return entry;
 }
 
@@ -400,6 +402,7 @@ static inline struct route any_route(struct dice *dice, int i)
 	route.level = rare(dice, 5);
 	route.nobody = rare(dice, 8);
 	route.everybody = rare(dice, 5) && !route.nobody;
+	route.second = rare(dice, 4) && !route.nobody && !route.everybody;
 	if (what < 3)
 		return route;
 	route = (struct route) { .type = PINS, .pin = -1, .pic = -1 };
@@ -531,9 +534,9 @@ static inline void op_line(struct dice *dice)
 	must_get("KVM_IRQ_LINE_STATUS", want, line_status(gsi, level));
 }
 
-static inline int signal_vector(u8 vector)
+static inline int signal_msi(u32 apic_id, u32 data)
 {
-	struct kvm_msi msi = { .address_lo = APIC_DEFAULT_GPA, .data = vector };
+	struct kvm_msi msi = { .address_lo = APIC_DEFAULT_GPA | apic_id << 12, .data = data };
 
 	return got(__vm_ioctl(vm, KVM_SIGNAL_MSI, &msi));
 }
@@ -541,16 +544,103 @@ static inline int signal_vector(u8 vector)
 static inline void op_msi(struct dice *dice)
 {
 	u8 vector = vectors[roll(dice, ARRAY_SIZE(vectors))];
-	int want = 1;
+	bool second = rare(dice, 3);
+	int want;
 
 	pick_vm(dice);
+	second &= v->second.is_there;
 	if (v->kind == NONE)
 		want = -EINVAL;
 	else
-		lapic_accept(vector, false);
+		want = second ? second_accept(vector) : lapic_accept(vector, false);
 	say_use();
-	say_got(want, "signal_vector(0x%x)", vector);
-	must_get("KVM_SIGNAL_MSI", want, signal_vector(vector));
+	say_got(want, "signal_msi(%d, 0x%x)", second, vector);
+	must_get("KVM_SIGNAL_MSI", want, signal_msi(second, vector));
+}
+
+/*
+ * The second vCPU.
+ */
+static inline void set_lapic(const u64 *irr, bool enable)
+{
+	struct kvm_lapic_state lapic;
+	int i;
+
+	vcpu_ioctl(v->second.vcpu, KVM_GET_LAPIC, &lapic);
+	for (i = 0; i < 8; i++)
+		*(u32 *)&lapic.regs[APIC_IRR + i * 16] = irr[i / 2] >> 32 * (i % 2);
+	*(u32 *)&lapic.regs[APIC_SPIV] &= ~APIC_SPIV_APIC_ENABLED;
+	*(u32 *)&lapic.regs[APIC_SPIV] |= enable ? APIC_SPIV_APIC_ENABLED : 0;
+	vcpu_ioctl(v->second.vcpu, KVM_SET_LAPIC, &lapic);
+}
+
+#define INIT_MSI	(5 << 8 | BIT(14))
+
+/* An INIT has been dealt with when somebody asks for the state. */
+static inline u32 mp_state(void)
+{
+	struct kvm_mp_state state;
+
+	vcpu_ioctl(v->second.vcpu, KVM_GET_MP_STATE, &state);
+	return state.mp_state;
+}
+
+static inline int set_mp_state(u32 mp_state)
+{
+	struct kvm_mp_state state = { .mp_state = mp_state };
+
+	return got(__vcpu_ioctl(v->second.vcpu, KVM_SET_MP_STATE, &state));
+}
+
+static inline void close_second(void)
+{
+	int size = ioctl(vm->kvm_fd, KVM_GET_VCPU_MMAP_SIZE, NULL);
+
+	if (!v->second.vcpu)
+		return;
+	TEST_ASSERT(!munmap(v->second.vcpu->run, size) && !close_vcpu_fd(v->second.vcpu),
+		    "A vCPU cannot be closed");
+	list_del(&v->second.vcpu->list);
+	v->second.vcpu = NULL;
+}
+
+static inline void op_second(struct dice *dice)
+{
+	static const u32 states[] = {
+		KVM_MP_STATE_RUNNABLE, KVM_MP_STATE_UNINITIALIZED, KVM_MP_STATE_INIT_RECEIVED,
+		KVM_MP_STATE_HALTED,
+	};
+	u32 what = roll(dice, 10), state = states[roll(dice, ARRAY_SIZE(states))];
+	u64 irr[4] = {};
+	int i;
+
+	pick_full_vm(dice);
+	if (!v->second.vcpu)
+		return;
+	say_use();
+	if (!what) {
+		say("close_second();");
+		close_second();
+	} else if (what < 5) {
+		for (i = 0; i < 3; i++)
+			put_bit(irr, vectors[roll(dice, ARRAY_SIZE(vectors))], roll(dice, 2));
+		v->second.is_enabled = !rare(dice, 4);
+		memcpy(v->second.irr, irr, sizeof(irr));
+		say("set_lapic((u64[]){ 0x%lx, 0x%lx, 0x%lx, 0x%lx }, %d);", irr[0], irr[1],
+		    irr[2], irr[3], v->second.is_enabled);
+		set_lapic(irr, v->second.is_enabled);
+	} else if (what < 7) {
+		say_got(0, "set_mp_state(%u)", state);
+		must_get("KVM_SET_MP_STATE", 0, set_mp_state(state));
+	} else {
+		/* To an APIC that is off it comes, too, and turns one off that is on. */
+		say_got(1, "signal_msi(1, INIT_MSI)");
+		say_got(KVM_MP_STATE_INIT_RECEIVED, "mp_state()");
+		v->second.is_enabled = false;
+		memset(v->second.irr, 0, sizeof(v->second.irr));
+		must_get("KVM_SIGNAL_MSI", 1, signal_msi(1, INIT_MSI));
+		must_get("KVM_GET_MP_STATE", KVM_MP_STATE_INIT_RECEIVED, mp_state());
+	}
 }
 
 /*

@@ -79,7 +79,9 @@ static inline void op_close_vm(struct dice *dice)
 			      vm_nr(), diff.what, diff.want, diff.got);
 	}
 	say("close_vcpu();");
+	say("close_second();");
 	close_vcpu();
+	close_second();
 	close(vm->kvm_fd);
 	boot_again(dice);
 }
@@ -301,6 +303,7 @@ static const struct kind {
 	{ "bad routes", op_routes_bad, 2 },
 	{ "line", op_line, 8 },
 	{ "msi", op_msi, 2 },
+	{ "second vCPU", op_second, 4 },
 	{ "mask", op_mask, 20, MASKS },
 	{ "bad mask", op_mask_bad, 2, MASKS },
 	{ "get pending", op_get_pending, 12, MASKS },
