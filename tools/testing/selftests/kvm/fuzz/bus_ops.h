@@ -238,7 +238,7 @@ static inline void say_kick(const char *how, u64 addr, u64 len, u64 data)
 	int i;
 
 	say_use();
-	say_got(nr_wanted, "run_in_guest(%s, 0x%lx, %lu, 0x%lx)", how, addr, len, data);
+	say_got(nr_wanted, "kick_guest(%s, 0x%lx, %lu, 0x%lx)", how, addr, len, data);
 	for (i = 0; i < nr_wanted && i < MAX_WANTED; i++)
 		say_got(true, "same_access(guest_exits[%d], %s(0x%lx, %u, 0x%lx))", i,
 			access_in_c(wanted[i]), wanted[i].addr, wanted[i].len, wanted[i].data);

@@ -742,14 +742,19 @@ static inline int run_eoi(void)
 	return vector;
 }
 
+/* What the guest reads from userspace is 0. */
+static inline int kick_guest(guest_fn_t fn, u64 a, u64 b, u64 c)
+{
+	memset(vcpu->run->mmio.data, 0, sizeof(vcpu->run->mmio.data));
+	return run_in_guest(fn, a, b, c);
+}
+
 static inline void run_kick(guest_fn_t fn, u64 a, u64 b, u64 c)
 {
 	int nr, i;
 
 	look_for_eois();
-	/* What is read comes from there. */
-	memset(vcpu->run->mmio.data, 0, sizeof(vcpu->run->mmio.data));
-	nr = run_in_guest(fn, a, b, c);
+	nr = kick_guest(fn, a, b, c);
 	if (nr != nr_wanted)
 		wrong("wanted %d exits, got %d, the first a %s", nr_wanted, nr,
 		      nr ? access_name(guest_exits[0]) : "-");
