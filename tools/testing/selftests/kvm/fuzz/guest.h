@@ -535,6 +535,8 @@ static inline bool pic_differs(int nr)
 
 	if (!nr && pic_wanted(1) < 0)
 		pic->irr = (pic->irr & ~BIT(2)) | (state.irr & BIT(2));
+	pic->irr = (pic->irr & ~pic->open) | (state.irr & pic->open & pic->irr);
+	pic->open = 0;
 	if (state.irr != pic->irr)
 		return differs(pic->irr, state.irr, "chip_of(%d).chip.pic.irr", nr);
 	if (state.isr != pic->isr)

@@ -393,7 +393,7 @@ static inline struct kvm_irq_routing_entry msi_entry(u32 gsi, struct route *rout
 static inline struct route any_route(struct dice *dice, int i)
 {
 	struct route route = { .pin = -1, .pic = -1 };
-	u32 what = roll(dice, v->kind == FULL ? 6 : 2);
+	u32 what = roll(dice, v->kind == FULL ? 6 : 3);
 
 	if (!what)
 		return route;
@@ -519,10 +519,18 @@ static inline int line_status(u32 gsi, bool level)
 	return ret ? LINE_ERROR + ret : line.status;
 }
 
+static inline int set_irq_line(u32 gsi, bool level)
+{
+	struct kvm_irq_level line = { .irq = gsi, .level = level };
+
+	return got(__vm_ioctl(vm, KVM_IRQ_LINE, &line));
+}
+
+/* Without the status all is well, whatever becomes of it. */
 static inline void op_line(struct dice *dice)
 {
 	u32 gsi = any_gsi(dice);
-	bool level = roll(dice, 2);
+	bool level = roll(dice, 2), status = roll(dice, 4);
 	int want;
 
 	pick_vm(dice);
@@ -530,6 +538,12 @@ static inline void op_line(struct dice *dice)
 		return;
 	want = v->kind == NONE ? LINE_ERROR - ENXIO : set_gsi(gsi, LINE, level);
 	say_use();
+	if (!status) {
+		want = v->kind == NONE ? -ENXIO : 0;
+		say_got(want, "set_irq_line(%u, %d)", gsi, level);
+		must_get("KVM_IRQ_LINE", want, set_irq_line(gsi, level));
+		return;
+	}
 	say_got(want, "line_status(%u, %d)", gsi, level);
 	must_get("KVM_IRQ_LINE_STATUS", want, line_status(gsi, level));
 }
@@ -541,21 +555,24 @@ static inline int signal_msi(u32 apic_id, u32 data)
 	return got(__vm_ioctl(vm, KVM_SIGNAL_MSI, &msi));
 }
 
-static inline void op_msi(struct dice *dice)
+static inline void must_signal(bool second, u8 vector)
 {
-	u8 vector = vectors[roll(dice, ARRAY_SIZE(vectors))];
-	bool second = rare(dice, 3);
-	int want;
+	int want = -EINVAL;
 
-	pick_vm(dice);
-	second &= v->second.is_there;
-	if (v->kind == NONE)
-		want = -EINVAL;
-	else
+	if (v->kind != NONE)
 		want = second ? second_accept(vector) : lapic_accept(vector, false);
 	say_use();
 	say_got(want, "signal_msi(%d, 0x%x)", second, vector);
 	must_get("KVM_SIGNAL_MSI", want, signal_msi(second, vector));
+}
+
+static inline void op_msi(struct dice *dice)
+{
+	u8 vector = vectors[roll(dice, ARRAY_SIZE(vectors))];
+	bool second = rare(dice, 3);
+
+	pick_vm(dice);
+	must_signal(second && v->second.is_there, vector);
 }
 
 /*
@@ -716,13 +733,18 @@ static inline void pick_guest(struct dice *dice)
 		use(0);
 }
 
-static inline void op_take(struct dice *dice)
+static inline void take(void)
 {
-	pick_guest(dice);
 	say_use();
 	say("take_irqs();");
 	take_all();
 	take_irqs();
+}
+
+static inline void op_take(struct dice *dice)
+{
+	pick_guest(dice);
+	take();
 }
 
 static inline void op_eoi(struct dice *dice)
@@ -731,6 +753,11 @@ static inline void op_eoi(struct dice *dice)
 
 	pick_guest(dice);
 	if (what > 1 || v->kind != FULL) {
+		/* There is no PIC, and little else that interrupts: so that there is an EOI. */
+		if (v->kind == SPLIT && highest_bit(v->isr) < 0) {
+			must_signal(false, vectors[roll(dice, ARRAY_SIZE(vectors))]);
+			take();
+		}
 		want = eoi_of_apic();
 		say_use();
 		say_got(want, "run_eoi()");

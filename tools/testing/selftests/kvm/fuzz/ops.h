@@ -302,7 +302,7 @@ static const struct kind {
 	{ "routes", op_routes, 4 },
 	{ "bad routes", op_routes_bad, 2 },
 	{ "line", op_line, 8 },
-	{ "msi", op_msi, 2 },
+	{ "msi", op_msi, 5 },
 	{ "second vCPU", op_second, 4 },
 	{ "mask", op_mask, 20, MASKS },
 	{ "bad mask", op_mask_bad, 2, MASKS },
@@ -318,10 +318,10 @@ static const struct kind {
 	{ "kick", op_kick, 30 },
 	{ "pin", op_pin, 10 },
 	{ "imr", op_imr, 3 },
-	{ "lvt0", op_lvt0, 2 },
+	{ "lvt0", op_lvt0, 2, OURS },	/* at which stock does not look at the PICs */
 	{ "reset PICs", op_reset_pics, 2 },
-	{ "take", op_take, 8 },
-	{ "eoi", op_eoi, 10 },
+	{ "take", op_take, 14 },
+	{ "eoi", op_eoi, 16 },
 	{ "restore", op_restore_chips, 3 },
 	{ "set IOAPIC", op_set_ioapic, 3 },
 	{ "set PIC", op_set_pic, 3 },
@@ -368,10 +368,15 @@ static inline void make_theme(void)
 	theme.nr_lens = 1 + roll(&dice, 3);
 	theme.nr_fds = 2 + roll(&dice, NR_SLOTS - 1);
 	theme.kicks = roll(&dice, 3);
-	theme.two_vms = rare(&dice, 2);
-	/* Overlaps are among what ours answers otherwise. */
-	if (kvm_is_older())
+	theme.two_vms = roll(&dice, 3);
+	/* Overlaps, those with the chips as well, are among what ours answers otherwise. */
+	if (kvm_is_older()) {
 		theme.nr_addrs = 1;
+		if (mmio_addrs[theme.addrs[0]] == IOAPIC_GPA + 0x20)
+			theme.addrs[0] = 0;
+		if (pio_addrs[theme.ports[0]] == 0x42)
+			theme.ports[0] = 0;
+	}
 }
 
 static inline int any_kind(struct dice *dice)
