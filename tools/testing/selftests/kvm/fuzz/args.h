@@ -12,9 +12,12 @@
 /*
  * The themes: a sequence has few of each kind, so that they meet.
  */
-static const u32 gsi_numbers[] = { 5, 20, 24, 11, 1, 16, 7, 25, 4095, 4096, 100000 };
-static const s8 home_pins[] = { 5, 20, 17, 11, 1, 16, 7, 18, 19, -1, -1 };
-static const s8 home_pics[] = { 5, -1, 3, 11, 1, -1, 7, -1, -1, -1, -1 };
+static const u32 gsi_numbers[] = { 5, 20, 24, 11, 1, 16, 7, 25, 4095, 0, 4096, 100000 };
+static const s8 home_pins[] = { 5, 20, 17, 11, 1, 16, 7, 18, 19, 0, -1, -1 };
+static const s8 home_pics[] = { 5, -1, 3, 11, 1, -1, 7, -1, -1, 0, -1, -1 };
+
+/* Those that may have a route. */
+#define NR_HOMES	10
 static const u8 vectors[] = { 0x41, 0x51, 0x52, 0x61, 0x71, 0x81 };
 
 static const u64 mmio_addrs[] = {
@@ -30,7 +33,7 @@ static const u64 values[] = {
 
 static const u32 lens[] = { 4, 0, 1, 2, 8 };
 
-#define NR_KINDS_MAX	40
+#define NR_KINDS_MAX	64
 
 static struct theme {
 	bool off[NR_KINDS_MAX];

@@ -15,13 +15,19 @@
  */
 #define MAX_WANTED	8
 
-static struct guest_access wanted[MAX_WANTED];
-static int nr_wanted, nr_coalesced;
+static struct guest_access wanted[MAX_WANTED], coalesced[MAX_WANTED];
+static int nr_wanted, nr_coalesced, ring_room;
+
+/* IOEV-4 */
+static inline int bus_of(const struct bell *bell)
+{
+	return bell->pio ? 1 : bell->ccw ? 2 : 0;
+}
 
 /* IOEV-5 */
 static inline bool bells_collide(const struct bell *a, const struct bell *b)
 {
-	if (a->pio != b->pio || a->addr != b->addr)
+	if (bus_of(a) != bus_of(b) || a->addr != b->addr)
 		return false;
 	if (!a->len || !b->len)
 		return true;
@@ -30,7 +36,7 @@ static inline bool bells_collide(const struct bell *a, const struct bell *b)
 
 static inline bool same_bell(const struct bell *a, const struct bell *b)
 {
-	return a->object == b->object && a->pio == b->pio && a->addr == b->addr &&
+	return a->object == b->object && bus_of(a) == bus_of(b) && a->addr == b->addr &&
 	       a->len == b->len && a->match == b->match &&
 	       (!a->match || a->value == b->value);
 }
@@ -92,7 +98,7 @@ static inline struct bell *find_bell(bool pio, u64 addr, u32 len, u64 value)
 	for (i = 0; i < v->nr_bells; i++) {
 		struct bell *bell = &v->bells[i];
 
-		if (bell->pio == pio && bell->addr == addr &&
+		if (bus_of(bell) == pio && bell->addr == addr &&
 		    (!bell->len || bell->len == len) &&
 		    (!bell->match || bell->value == value))
 			return bell;
@@ -100,12 +106,15 @@ static inline struct bell *find_bell(bool pio, u64 addr, u32 len, u64 value)
 	return NULL;
 }
 
-/* OVL-2, OVL-3, OVL-4: the zone that goes before @bell, or, without one, any. */
+/*
+ * OVL-2, OVL-3, OVL-4: the zone that goes before @bell, or, without one, any, as long as
+ * the ring that all share has room.
+ */
 static inline bool zone_takes(const struct bell *bell, bool pio, u64 addr, u32 len)
 {
 	int i;
 
-	for (i = 0; i < v->nr_zones; i++) {
+	for (i = 0; i < v->nr_zones && nr_coalesced < ring_room; i++) {
 		struct zone *zone = &v->zones[i];
 
 		if (zone->pio == pio && in_zone(zone, addr, len) &&
@@ -132,17 +141,31 @@ static inline void come_out(bool pio, u64 addr, u32 len, u64 value)
 	nr_wanted++;
 }
 
+static inline void coalesce(bool pio, u64 addr, u32 len, u64 value)
+{
+	if (nr_coalesced < MAX_WANTED)
+		coalesced[nr_coalesced] = (struct guest_access) { pio, true, len, addr, value };
+	nr_coalesced++;
+}
+
+static inline bool in_memory(bool pio, u64 addr)
+{
+	return !pio && v->memory && addr >= MEMORY_GPA && addr < MEMORY_GPA + PAGE;
+}
+
 /* They are older than all doorbells, and none of ours is at the start of one. */
 static inline void write_piece(bool pio, u64 addr, u32 len, u64 value)
 {
 	struct bell *bell = find_bell(pio, addr, len, value);
 
-	if (!pio && v->memory == 1 && addr >= MEMORY_GPA && addr < MEMORY_GPA + PAGE)
+	if (in_memory(pio, addr) && v->memory == 1) {
+		memcpy(v->bytes + (addr - MEMORY_GPA), &value, len);
 		return;
+	}
 	if (pio ? is_pit(addr, len) : is_ioapic(addr))
 		return;
 	if (zone_takes(bell, pio, addr, len))
-		nr_coalesced++;
+		coalesce(pio, addr, len, value);
 	else if (bell)
 		kernel_signal(bell->object);
 	else
@@ -168,15 +191,21 @@ static inline void write_whole(bool pio, u64 addr, u32 len, u64 value)
 	write_piece(pio, addr + first, len - first, value >> 8 * first);
 }
 
-static inline void read_whole(bool pio, u64 addr, u32 len)
+/* IOEV-20.  Returns what is read: userspace says 0, and so does the IOAPIC there. */
+static inline u64 read_whole(bool pio, u64 addr, u32 len)
 {
-	if (!pio && v->memory && addr >= MEMORY_GPA && addr < MEMORY_GPA + PAGE)
-		return;
+	u64 value = 0;
+
+	if (in_memory(pio, addr)) {
+		memcpy(&value, v->bytes + (addr - MEMORY_GPA), len);
+		return value;
+	}
 	if (pio ? is_pit(addr, len) : is_ioapic(addr))
-		return;
+		return 0;
 	if (nr_wanted < MAX_WANTED)
 		wanted[nr_wanted] = (struct guest_access) { pio, false, len, addr, 0 };
 	nr_wanted++;
+	return 0;
 }
 
 #endif /* SELFTEST_KVM_FUZZ_BUS_H */

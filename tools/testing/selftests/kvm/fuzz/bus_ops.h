@@ -13,15 +13,32 @@
 static inline u32 bell_flags(const struct bell *bell)
 {
 	return (bell->pio ? KVM_IOEVENTFD_FLAG_PIO : 0) |
+	       (bell->ccw ? KVM_IOEVENTFD_FLAG_VIRTIO_CCW_NOTIFY : 0) |
 	       (bell->match ? KVM_IOEVENTFD_FLAG_DATAMATCH : 0);
+}
+
+/* GEN-3 */
+static inline int padded_ioeventfd(int fd, u64 addr, u32 len, u64 value, u32 flags)
+{
+	struct kvm_ioeventfd args = {
+		.datamatch = value,
+		.addr = addr,
+		.len = len,
+		.fd = fd,
+		.flags = flags,
+	};
+
+	memset(args.pad, 0xa5, sizeof(args.pad));
+	return __vm_ioctl(vm, KVM_IOEVENTFD, &args);
 }
 
 static inline void say_bell(struct slot *slot, const struct bell *bell, const char *more, int want)
 {
 	say_use();
-	say_got(want, "got(__ioeventfd_ioctl(vm, fds[%d], 0x%lx, %u, 0x%lx, %s%s%s))",
+	say_got(want, "got(padded_ioeventfd(fds[%d], 0x%lx, %u, 0x%lx, %s%s%s%s))",
 		slot_nr(slot), bell->addr, bell->len, bell->value,
 		bell->pio ? "KVM_IOEVENTFD_FLAG_PIO" : "0",
+		bell->ccw ? " | KVM_IOEVENTFD_FLAG_VIRTIO_CCW_NOTIFY" : "",
 		bell->match ? " | KVM_IOEVENTFD_FLAG_DATAMATCH" : "", more);
 }
 
@@ -34,9 +51,13 @@ static inline struct bell any_bell(struct dice *dice, struct slot *slot)
 		.addr = any_addr(dice, pio),
 		.len = any_len(dice),
 		.match = roll(dice, 2),
+		.ccw = rare(dice, 10),
 	};
 
 	bell.match &= !!bell.len;
+	/* IOEV-2: just not beyond 64 bits. */
+	if (rare(dice, 30))
+		bell.addr = UINT64_MAX - bell.len;
 	if (bell.match)
 		bell.value = any_value(dice);
 	return bell;
@@ -55,8 +76,8 @@ static inline void op_bell(struct dice *dice)
 	want = add_bell(bell);
 	say_bell(slot, &bell, ignored ? " | BIT(4)" : "", want);
 	must_get_or_fail("KVM_IOEVENTFD", want,
-			 FAILING(__ioeventfd_ioctl(vm, slot->fd, bell.addr, bell.len, bell.value,
-						   bell_flags(&bell) | ignored)));
+			 FAILING(padded_ioeventfd(slot->fd, bell.addr, bell.len, bell.value,
+						  bell_flags(&bell) | ignored)));
 }
 
 static inline struct slot *slot_of(struct object *object)
@@ -88,9 +109,9 @@ static inline void op_unbell(struct dice *dice)
 	want = del_bell(bell);
 	say_bell(slot, &bell, " | KVM_IOEVENTFD_FLAG_DEASSIGN", want);
 	must_go_or_fail("KVM_IOEVENTFD", want,
-			FAILING(__ioeventfd_ioctl(vm, slot->fd, bell.addr, bell.len, bell.value,
-						  bell_flags(&bell) |
-						  KVM_IOEVENTFD_FLAG_DEASSIGN)));
+			FAILING(padded_ioeventfd(slot->fd, bell.addr, bell.len, bell.value,
+						 bell_flags(&bell) |
+						 KVM_IOEVENTFD_FLAG_DEASSIGN)));
 }
 
 static inline void op_bell_bad(struct dice *dice)
@@ -104,6 +125,7 @@ static inline void op_bell_bad(struct dice *dice)
 		{ 0x500, 16, 1 << 1, 0, -EINVAL },
 		{ UINT64_MAX, 2, 0, 0, -EINVAL },
 		{ UINT64_MAX - 2, 4, 0, 0, -EINVAL },
+		{ UINT64_MAX, 1, 1 << 3, 0, -EINVAL },
 		{ 0x500, 4, 1 << 5, 0, -EINVAL },
 		{ 0x500, 4, 1u << 31, 0, -EINVAL },
 		{ 0x500, 0, 1 << 0, 0, -EINVAL },
@@ -129,6 +151,26 @@ static inline int add_or_remove(bool remove, struct kvm_coalesced_mmio_zone zone
 	return __vm_ioctl(vm, KVM_REGISTER_COALESCED_MMIO, &zone);
 }
 
+static inline void say_zone(int want, bool remove, const struct kvm_coalesced_mmio_zone *zone)
+{
+	say_use();
+	say_got(want, "got(add_or_remove(%s, "
+		"(struct kvm_coalesced_mmio_zone){ 0x%llx, %u, { %u } }))",
+		remove ? "true" : "false", zone->addr, zone->size, zone->pio);
+}
+
+static inline void op_zone_bad(struct dice *dice)
+{
+	static const u32 buses[] = { 2, 3, 256, UINT32_MAX };
+	struct kvm_coalesced_mmio_zone zone = { .addr = MMIO_GPA + 0x10, .size = 8 };
+	bool remove = roll(dice, 2);
+
+	zone.pio = buses[roll(dice, ARRAY_SIZE(buses))];
+	pick_vm(dice);
+	say_zone(-EINVAL, remove, &zone);
+	must_get("A zone on no bus", -EINVAL, got(add_or_remove(remove, zone)));
+}
+
 static inline void op_zone(struct dice *dice)
 {
 	static const u32 sizes[] = { 4, 8, 1, 16, 0x800 };
@@ -139,7 +181,7 @@ static inline void op_zone(struct dice *dice)
 		.pio = pio,
 	};
 
-	pick_full_vm(dice);
+	pick_guest(dice);
 	if (is_ioapic(zone.addr) || (!remove && v->nr_zones == MAX_ZONES))
 		return;
 	/* The library's own port is not for zones. */
@@ -152,9 +194,7 @@ static inline void op_zone(struct dice *dice)
 		zone.size = there->size;
 		zone.pio = there->pio;
 	}
-	say_use();
-	say_got(0, "got(add_or_remove(%s, (struct kvm_coalesced_mmio_zone){ 0x%llx, %u, { %u } }))",
-		remove ? "true" : "false", zone.addr, zone.size, zone.pio);
+	say_zone(0, remove, &zone);
 	if (remove) {
 		del_zones(zone.pio, zone.addr, zone.size);
 		must_go_or_fail("KVM_UNREGISTER_COALESCED_MMIO", 0,
@@ -170,6 +210,7 @@ static inline void put_memory(int want)
 {
 	if (v->memory)
 		vm_mem_region_delete(vm, MEMORY_SLOT);
+	memset(v->bytes, 0, sizeof(v->bytes));
 	if (want)
 		vm_userspace_mem_region_add(vm, VM_MEM_SRC_ANONYMOUS, MEMORY_GPA, MEMORY_SLOT, 1,
 					    want == 2 ? KVM_MEM_READONLY : 0);
@@ -180,7 +221,7 @@ static inline void op_memory(struct dice *dice)
 {
 	int want = roll(dice, 3);
 
-	pick_full_vm(dice);
+	pick_guest(dice);
 	if (want == v->memory)
 		return;
 	say_use();
@@ -203,7 +244,7 @@ static inline void say_kick(const char *how, u64 addr, u64 len, u64 data)
 	int i;
 
 	say_use();
-	say_got(nr_wanted, "run_in_guest(%s, 0x%lx, %lu, 0x%lx)", how, addr, len, data);
+	say_got(nr_wanted, "kick_guest(%s, 0x%lx, %lu, 0x%lx)", how, addr, len, data);
 	for (i = 0; i < nr_wanted && i < MAX_WANTED; i++)
 		say_got(true, "same_access(guest_exits[%d], %s(0x%lx, %u, 0x%lx))", i,
 			access_in_c(wanted[i]), wanted[i].addr, wanted[i].len, wanted[i].data);
@@ -239,31 +280,88 @@ static inline void kick_port(struct dice *dice)
 	}
 }
 
-/* IOEV-25: where a length of 0 rings by the address alone, only plain stores are told of. */
+/*
+ * IOEV-25: where a length of 0 rings by the address alone, only plain stores are told of.
+ * That is the address that faults: of any of the elements, or of the second page.
+ */
 static bool rings_by_address;
 
-static inline bool only_plain_stores(void)
+static inline bool has_any_length(u64 addr)
 {
 	int i;
 
-	for (i = 0; i < v->nr_bells && rings_by_address; i++) {
-		if (!v->bells[i].pio && !v->bells[i].len)
+	for (i = 0; i < v->nr_bells; i++) {
+		if (!bus_of(&v->bells[i]) && !v->bells[i].len && v->bells[i].addr == addr)
 			return true;
 	}
 	return false;
+}
+
+static inline bool only_plain_stores(u64 addr, u32 len)
+{
+	u64 page = (addr + PAGE) & ~(PAGE - 1);
+
+	/* FAST-1 */
+	if (!rings_by_address || (is_late && !host_cpu_is_intel))
+		return false;
+	return has_any_length(addr) || has_any_length(addr + len) ||
+	       has_any_length(addr + 2 * len) || has_any_length(addr + 8) || has_any_length(page);
+}
+
+/* IOEV-20 */
+static inline void kick_by_rmw(u64 addr, u32 len, u32 how, u64 value)
+{
+	u64 was = read_whole(false, addr, len);
+
+	switch (how) {
+	case 0:
+		write_whole(false, addr, len, value);
+		KICK(guest_xchg, addr, len, value);
+		break;
+	case 1:
+		write_whole(false, addr, len, was + value);
+		KICK(guest_add, addr, len, value);
+		break;
+	case 2:
+		write_whole(false, addr, len, was + value);
+		KICK(guest_lock_add, addr, len, value);
+		break;
+	case 3:
+		write_whole(false, addr, len, was | value);
+		KICK(guest_lock_or, addr, len, value);
+		break;
+	default:
+		write_whole(false, addr, len, was ? was : value);
+		KICK(guest_cmpxchg, addr, len, value);
+	}
+}
+
+static inline void kick_by_string(u64 addr, u32 len, bool movs, u64 value)
+{
+	int i;
+
+	for (i = 0; i < 3; i++) {
+		if (movs)
+			memcpy(&value, outs_data + i * len, len);
+		write_whole(false, addr + i * len, len, value);
+	}
+	if (movs)
+		KICK(guest_movs, addr, len, 3);
+	else
+		KICK(guest_stos, addr, len, value);
 }
 
 static inline void kick_memory(struct dice *dice)
 {
 	static const u32 sizes[] = { 4, 8, 2, 1 };
 	u64 addr = any_addr(dice, false), value = any_value(dice);
-	u32 len = sizes[roll(dice, 4)], how = roll(dice, 12), i;
+	u32 len = sizes[roll(dice, 4)], how = roll(dice, 20), rmw = roll(dice, 5);
 	bool crosses = addr % PAGE + len > PAGE;
 
-	if (only_plain_stores()) {
+	if (only_plain_stores(addr, len)) {
 		if (crosses)
 			return;
-		how = 6;
+		how = 16;
 	}
 	switch (how) {
 	case 0:
@@ -273,11 +371,10 @@ static inline void kick_memory(struct dice *dice)
 		KICK(guest_load, addr, len, 0);
 		break;
 	case 1:
-		for (i = 0; i < 3; i++)
-			write_whole(false, addr + i * len, len, value);
-		KICK(guest_stos, addr, len, value);
-		break;
 	case 2:
+		kick_by_string(addr, len, how == 1, value);
+		break;
+	case 3:
 		if (addr % PAGE + 16 > PAGE)
 			return;
 		/* IOEV-19: after what comes out the rest does. */
@@ -288,20 +385,42 @@ static inline void kick_memory(struct dice *dice)
 			write_whole(false, addr + 8, 8, ~value);
 		KICK(guest_movups, addr, value, ~value);
 		break;
-	case 3:
+	case 4:
+	case 5:
+	case 6:
 		if (crosses)
 			return;
-		read_whole(false, addr, len);
-		write_whole(false, addr, len, value);
-		KICK(guest_xchg, addr, len, value);
+		kick_by_rmw(addr, len, rmw, value);
 		break;
-	case 4:
+	case 7:
 		write_whole(false, addr, len, -2);
 		KICK(guest_store_imm, addr, len, 0);
 		break;
-	case 5:
+	case 8:
 		write_whole(false, addr, 8, value);
 		KICK(guest_push, addr, 8, value);
+		break;
+	case 9:
+		write_whole(false, addr, 2, value);
+		KICK(guest_push16, addr, 2, value);
+		break;
+	case 10:
+		len = len == 8 ? 8 : 4;
+		write_whole(false, addr, len, value);
+		KICK(guest_movnti, addr, len, value);
+		break;
+	case 11:
+	case 12:
+		write_whole(false, addr, len, value);
+		KICK(guest_store_sib, addr, len, value);
+		break;
+	case 13:
+		write_whole(false, addr, len, value);
+		KICK(guest_store_addr32, addr, len, value);
+		break;
+	case 14:
+		write_whole(false, addr, 1, value >> 8);
+		KICK(guest_store_high, addr, 1, value);
 		break;
 	default:
 		write_whole(false, addr, len, value);
@@ -309,23 +428,51 @@ static inline void kick_memory(struct dice *dice)
 	}
 }
 
-static inline void op_kick(struct dice *dice)
+/* OVL-4 */
+static inline void compare_ring(void)
+{
+	int nr = nr_in_ring(), i;
+
+	for (i = 0; i < nr_coalesced && i < MAX_WANTED; i++)
+		say_got(true, "same_access(in_ring(%d), %s(0x%lx, %u, 0x%lx))", i,
+			access_in_c(coalesced[i]), coalesced[i].addr, coalesced[i].len,
+			coalesced[i].data);
+	if (v->nr_zones)
+		say_got(nr_coalesced, "drain_ring()");
+	if (nr != nr_coalesced)
+		wrong("wanted %d writes in the ring of zones, got %d", nr_coalesced, nr);
+	for (i = 0; i < nr && i < MAX_WANTED; i++) {
+		if (!same_access(in_ring(i), coalesced[i]))
+			wrong("in the ring at %d: wanted a %s, got a %s", i,
+			      access_name(coalesced[i]), access_name(in_ring(i)));
+	}
+	drain_ring();
+}
+
+/* Of the VM that is in use. */
+static inline void kick(struct dice *dice)
 {
 	bool pio = any_bus(dice);
-	int nr;
 
-	pick_full_vm(dice);
 	nr_wanted = 0;
 	nr_coalesced = 0;
+	ring_room = rare(dice, 4) ? roll(dice, 3) : RING_ROOM;
+	if (v->nr_zones) {
+		say_use();
+		say("set_ring_room(%d);", ring_room);
+	}
+	set_ring_room(ring_room);
 	if (pio)
 		kick_port(dice);
 	else
 		kick_memory(dice);
-	if (v->nr_zones)
-		say_got(nr_coalesced, "drain_ring()");
-	nr = drain_ring();
-	if (nr != nr_coalesced)
-		wrong("wanted %d writes in the ring of zones, got %d", nr_coalesced, nr);
+	compare_ring();
+}
+
+static inline void op_kick(struct dice *dice)
+{
+	pick_guest(dice);
+	kick(dice);
 }
 
 #endif /* SELFTEST_KVM_FUZZ_BUS_OPS_H */

@@ -48,12 +48,20 @@ static inline bool is_masked_gsi(u32 gsi)
 }
 
 /*
- * The local APIC: edges and levels to vCPU 0.
+ * The local APICs: edges and levels to vCPU 0, and what the other accepts.
  */
 static inline int lapic_accept(int vector, bool level)
 {
 	put_bit(v->irr, vector, true);
 	put_bit(v->tmr, vector, level);
+	return 1;
+}
+
+static inline int second_accept(int vector)
+{
+	if (!v->second.is_enabled)
+		return 0;
+	put_bit(v->second.irr, vector, true);
 	return 1;
 }
 
@@ -108,6 +116,7 @@ static inline int pic_set(int irq, bool high)
 
 	if (pic->elcr & bit) {
 		ret = !high || !(pic->irr & bit);
+		pic->open &= ~bit;
 		pic->irr = high ? pic->irr | bit : pic->irr & ~bit;
 	} else if (high && !(pic->last & bit)) {
 		ret = !(pic->irr & bit);
@@ -163,9 +172,14 @@ static inline int add_status(int a, int b)
 /* IRQFD-22 */
 static inline int send_msi(struct route *route)
 {
-	if (route->everybody)
-		wait_for_works(3000);
-	return route->nobody ? 0 : lapic_accept(route->vector, route->level);
+	if (route->nobody)
+		return 0;
+	if (route->second)
+		return second_accept(route->vector);
+	if (!route->everybody)
+		return lapic_accept(route->vector, route->level);
+	wait_for_works(3000);
+	return lapic_accept(route->vector, route->level) + second_accept(route->vector);
 }
 
 static inline int drive_gsi(u32 gsi, u8 source, bool high)
@@ -349,7 +363,15 @@ static inline void set_pending(u32 gsi, bool pending)
 	if (pending)
 		return;
 	g->rose = 0;
-	if (pic >= 0 && pic != 2 && !pic_is_level(pic))
+	if (pic < 0 || pic == 2)
+		return;
+	/*
+	 * Of a masked gsi the pin is low, and KVM_SET_IRQCHIP can say otherwise.  Whether
+	 * that goes with the edges, where it is a level, is left open.
+	 */
+	if (pic_is_level(pic))
+		v->pics[pic / 8].open |= BIT(pic % 8);
+	else
 		v->pics[pic / 8].irr &= ~BIT(pic % 8);
 }
 
@@ -458,22 +480,52 @@ static inline bool ioapic_handles(int vector)
 		int gsi = gsi_of(i, -1);
 
 		if (v->pins[i].vector == vector &&
-		    (v->pins[i].level || (gsi >= 0 && count_resamplers(gsi))))
+		    (v->pins[i].level || (gsi >= 0 && count_resamplers(gsi)) ||
+		     (!gsi && v->reinjects)))
 			return true;
 	}
 	return false;
 }
 
-static inline void eoi_of_apic(void)
+/*
+ * IRQFD-40: the pins of userspace's IOAPIC.  A vCPU looks at new routes as it enters the
+ * guest: at those to it, and at those whose vector waits there for its EOI.
+ */
+#define NR_SPLIT_PINS	24
+
+static inline void look_for_eois(void)
+{
+	int i;
+
+	if (v->kind != SPLIT || !v->looks_for_eois)
+		return;
+	v->looks_for_eois = false;
+	memset(v->eois, 0, sizeof(v->eois));
+	for (i = 0; i < NR_SPLIT_PINS; i++) {
+		struct route *route = &v->routes[i];
+		bool to_first = !route->nobody && !route->second;
+		int vector = route->vector;
+
+		if (route->type == MSI_TO_ONE && route->level &&
+		    (to_first || bit_of(v->irr, vector) || bit_of(v->isr, vector)))
+			put_bit(v->eois, vector, true);
+	}
+}
+
+/* Returns which comes out. */
+static inline int eoi_of_apic(void)
 {
 	int vector = highest_bit(v->isr), i;
 	bool level;
 
+	look_for_eois();
 	if (vector < 0)
-		return;
+		return 0;
 	put_bit(v->isr, vector, false);
-	if (v->kind != FULL || !ioapic_handles(vector))
-		return;
+	if (v->kind == SPLIT)
+		return bit_of(v->eois, vector) ? vector : 0;
+	if (!ioapic_handles(vector))
+		return 0;
 	level = bit_of(v->tmr, vector);
 	for (i = 0; i < 24 && level; i++) {
 		if (v->pins[i].vector == vector)
@@ -488,6 +540,7 @@ static inline void eoi_of_apic(void)
 		if (level && !pin->masked && pin->irr)
 			pin_service(pin);
 	}
+	return 0;
 }
 
 static inline void eoi_of_pic(int chip)
@@ -513,16 +566,26 @@ static inline void take_at_pic(int chip, int irq)
 		pic->irr &= ~BIT(irq);
 }
 
+/* A slave that has nothing any more when it is asked makes up an IRQ 15. */
 static inline void take_from_pic(int irq)
 {
+	int slave = pic_wanted(1);
+
 	take_at_pic(0, irq);
-	if (irq == 2 && pic_wanted(1) >= 0)
-		take_at_pic(1, pic_wanted(1));
+	if (irq != 2) {
+		v->taken[PIC_VECTOR + irq]++;
+	} else if (slave >= 0) {
+		take_at_pic(1, slave);
+		v->taken[PIC_VECTOR + 8 + slave]++;
+	} else {
+		v->taken[PIC_VECTOR + 15]++;
+	}
 	pic_update();
 }
 
 static inline void take_all(void)
 {
+	look_for_eois();
 	for (;;) {
 		int irq = pic_wanted(0), vector = highest_bit(v->irr);
 
@@ -531,6 +594,7 @@ static inline void take_all(void)
 		} else if (vector >= 0 && vector >> 4 > highest_bit(v->isr) >> 4) {
 			put_bit(v->irr, vector, false);
 			put_bit(v->isr, vector, true);
+			v->taken[vector]++;
 		} else {
 			return;
 		}
@@ -581,21 +645,54 @@ static inline void reset_pic(int chip)
 	}
 }
 
-/* KVM_GET_IRQCHIP and KVM_SET_IRQCHIP, of all chips. */
-static inline void restore_chips(void)
+/* A tick comes up and goes down at once; new ones begin with nothing to reinject. */
+static inline void tick(void)
+{
+	set_gsi(0, PIT, true);
+	set_gsi(0, PIT, false);
+}
+
+/* KVM_SET_IRQCHIP, of anything: who holds up which pin stays. */
+static inline void set_ioapic_irr(u32 irr)
 {
 	int i;
 
 	for (i = 0; i < 24; i++) {
-		struct pin *pin = &v->pins[i];
-		bool high = pin->irr && !pin->delivered;
-
-		pin->irr = false;
-		pin->delivered = false;
-		if (high)
-			pin_set(pin, true);
+		v->pins[i].irr = false;
+		v->pins[i].delivered = false;
+	}
+	for (i = 0; i < 24; i++) {
+		if (irr & BIT(i))
+			pin_set(&v->pins[i], true);
 	}
 	pic_update();
+}
+
+static inline void set_pic_state(int chip, u8 irr, u8 imr, u8 isr, u8 last)
+{
+	struct pic *pic = &v->pics[chip];
+
+	pic->irr = irr;
+	pic->imr = imr;
+	pic->isr = isr;
+	pic->last = last;
+	pic_update();
+}
+
+/* KVM_GET_IRQCHIP and KVM_SET_IRQCHIP, of all chips. */
+static inline u32 ioapic_irr(void)
+{
+	u32 irr = 0;
+	int i;
+
+	for (i = 0; i < 24; i++)
+		irr |= v->pins[i].irr && !v->pins[i].delivered ? BIT(i) : 0;
+	return irr;
+}
+
+static inline void restore_chips(void)
+{
+	set_ioapic_irr(ioapic_irr());
 }
 
 #endif /* SELFTEST_KVM_FUZZ_CHIPS_H */

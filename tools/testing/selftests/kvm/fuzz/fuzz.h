@@ -193,10 +193,10 @@ struct route {
 	u8 type;
 	u8 vector;
 	s8 pin, pic;		/* -1: none */
-	bool level, nobody, everybody;	/* of an MSI */
+	bool level, nobody, everybody, second;	/* of an MSI */
 };
 
-enum source { LINE = 1, RESAMPLE = 2 };
+enum source { LINE = 1, RESAMPLE = 2, PIT = 4 };
 
 struct gsi {
 	bool masked, known, edge, raised;
@@ -211,6 +211,7 @@ struct pin {
 
 struct pic {
 	u8 irr, imr, isr, last, elcr;
+	u8 open;		/* in the IRR, bits that may be there or not */
 };
 
 #define MAX_BELLS	128
@@ -221,6 +222,7 @@ struct bell {
 	u64 addr, value;
 	u32 len;
 	bool pio, match;
+	bool ccw;		/* of a bus that x86 has not, unless @pio */
 	u64 age;
 };
 
@@ -244,15 +246,26 @@ static struct fuzz_vm {
 	struct pic pics[2];
 	u8 pic_sources[16];
 	bool listens;
+	/* A vCPU that never runs; closed, nobody sees what it gets. */
+	struct {
+		struct kvm_vcpu *vcpu;
+		bool is_there, is_enabled;
+		u64 irr[4];
+	} second;
 	u64 irr[4], isr[4], tmr[4];
+	u32 taken[256];		/* by the guest, of each vector */
 
 	struct bell bells[MAX_BELLS];
 	int nr_bells;
 	struct zone zones[MAX_ZONES];
 	int nr_zones;
 	u64 age;
-	bool has_pit;
+	bool has_pit, reinjects;
+	/* of a split irqchip: which EOIs come out, as of the last entry that looked */
+	u64 eois[4];
+	bool looks_for_eois;
 	int memory;		/* over the second page: 0, 1 writable, 2 read-only */
+	u8 bytes[4096];		/* what is in it */
 } vms[NR_VMS];
 
 static struct fuzz_vm *v;

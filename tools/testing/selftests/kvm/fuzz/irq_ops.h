@@ -167,6 +167,20 @@ static inline void op_read(struct dice *dice)
 /*
  * Irqfds.
  */
+/* GEN-3 */
+static inline int padded_irqfd(u32 gsi, int fd, int resamplefd, u32 flags)
+{
+	struct kvm_irqfd args = {
+		.fd = fd,
+		.gsi = gsi,
+		.flags = flags,
+		.resamplefd = resamplefd,
+	};
+
+	memset(args.pad, 0xa5, sizeof(args.pad));
+	return __vm_ioctl(vm, KVM_IRQFD, &args);
+}
+
 static inline bool may_have_line(u32 gsi)
 {
 	return v->kind == FULL && route_of(gsi)->type == PINS;
@@ -195,10 +209,10 @@ static inline void op_assign(struct dice *dice)
 	want = assign_error(object, resample);
 	say_use();
 	if (resample)
-		say_got(want, "got(____irqfd_ioctl(vm, %u, fds[%d], fds[%d], %s))", gsi,
+		say_got(want, "got(padded_irqfd(%u, fds[%d], fds[%d], %s))", gsi,
 			slot_nr(slot), slot_nr(other), "KVM_IRQFD_FLAG_RESAMPLE");
 	else
-		say_got(want, "got(__irqfd_ioctl(vm, %u, fds[%d], 0))", gsi, slot_nr(slot));
+		say_got(want, "got(padded_irqfd(%u, fds[%d], -1, 0))", gsi, slot_nr(slot));
 	if (!want) {
 		object->vm = vm_nr();
 		object->gsi = gsi;
@@ -211,8 +225,8 @@ static inline void op_assign(struct dice *dice)
 		}
 	}
 	must_get_or_fail("KVM_IRQFD", want,
-			 FAILING(____irqfd_ioctl(vm, gsi, slot->fd, resample ? other->fd : -1,
-						 resample ? KVM_IRQFD_FLAG_RESAMPLE : 0)));
+			 FAILING(padded_irqfd(gsi, slot->fd, resample ? other->fd : -1,
+					      resample ? KVM_IRQFD_FLAG_RESAMPLE : 0)));
 }
 
 static inline struct slot *slot_with_irqfd(struct dice *dice)
@@ -371,13 +385,15 @@ static inline struct kvm_irq_routing_entry msi_entry(u32 gsi, struct route *rout
 		entry.u.msi.address_lo |= 7 << 12;
 	if (route->everybody)
 		entry.u.msi.address_lo |= 0xff << 12;
+	if (route->second)
+		entry.u.msi.address_lo |= 1 << 12;
 	return entry;
 }
 
 static inline struct route any_route(struct dice *dice, int i)
 {
 	struct route route = { .pin = -1, .pic = -1 };
-	u32 what = roll(dice, v->kind == FULL ? 6 : 2);
+	u32 what = roll(dice, v->kind == FULL ? 6 : 3);
 
 	if (!what)
 		return route;
@@ -386,6 +402,7 @@ static inline struct route any_route(struct dice *dice, int i)
 	route.level = rare(dice, 5);
 	route.nobody = rare(dice, 8);
 	route.everybody = rare(dice, 5) && !route.nobody;
+	route.second = rare(dice, 4) && !route.nobody && !route.everybody;
 	if (what < 3)
 		return route;
 	route = (struct route) { .type = PINS, .pin = -1, .pic = -1 };
@@ -414,7 +431,7 @@ static inline void op_routes(struct dice *dice)
 		v->routes[i] = (struct route) { .pin = -1, .pic = -1 };
 	say_use();
 	say("TEST_ASSERT_EQ(got(__set_routing((struct kvm_irq_routing_entry[]) {");
-	for (i = 0; i < 9; i++) {
+	for (i = 0; i < NR_HOMES; i++) {
 		struct route route = any_route(dice, i);
 		u32 gsi = gsi_numbers[i];
 
@@ -437,6 +454,7 @@ static inline void op_routes(struct dice *dice)
 	}
 	say("}, %d)), 0);", nr);
 	pic_update();
+	v->looks_for_eois = true;
 	must_get_or_fail("KVM_SET_GSI_ROUTING", 0, FAILING(__set_routing(entries, nr)));
 }
 
@@ -501,10 +519,18 @@ static inline int line_status(u32 gsi, bool level)
 	return ret ? LINE_ERROR + ret : line.status;
 }
 
+static inline int set_irq_line(u32 gsi, bool level)
+{
+	struct kvm_irq_level line = { .irq = gsi, .level = level };
+
+	return got(__vm_ioctl(vm, KVM_IRQ_LINE, &line));
+}
+
+/* Without the status all is well, whatever becomes of it. */
 static inline void op_line(struct dice *dice)
 {
 	u32 gsi = any_gsi(dice);
-	bool level = roll(dice, 2);
+	bool level = roll(dice, 2), status = roll(dice, 4);
 	int want;
 
 	pick_vm(dice);
@@ -512,30 +538,126 @@ static inline void op_line(struct dice *dice)
 		return;
 	want = v->kind == NONE ? LINE_ERROR - ENXIO : set_gsi(gsi, LINE, level);
 	say_use();
+	if (!status) {
+		want = v->kind == NONE ? -ENXIO : 0;
+		say_got(want, "set_irq_line(%u, %d)", gsi, level);
+		must_get("KVM_IRQ_LINE", want, set_irq_line(gsi, level));
+		return;
+	}
 	say_got(want, "line_status(%u, %d)", gsi, level);
 	must_get("KVM_IRQ_LINE_STATUS", want, line_status(gsi, level));
 }
 
-static inline int signal_vector(u8 vector)
+static inline int signal_msi(u32 apic_id, u32 data)
 {
-	struct kvm_msi msi = { .address_lo = APIC_DEFAULT_GPA, .data = vector };
+	struct kvm_msi msi = { .address_lo = APIC_DEFAULT_GPA | apic_id << 12, .data = data };
 
 	return got(__vm_ioctl(vm, KVM_SIGNAL_MSI, &msi));
+}
+
+static inline void must_signal(bool second, u8 vector)
+{
+	int want = -EINVAL;
+
+	if (v->kind != NONE)
+		want = second ? second_accept(vector) : lapic_accept(vector, false);
+	say_use();
+	say_got(want, "signal_msi(%d, 0x%x)", second, vector);
+	must_get("KVM_SIGNAL_MSI", want, signal_msi(second, vector));
 }
 
 static inline void op_msi(struct dice *dice)
 {
 	u8 vector = vectors[roll(dice, ARRAY_SIZE(vectors))];
-	int want = 1;
+	bool second = rare(dice, 3);
 
 	pick_vm(dice);
-	if (v->kind == NONE)
-		want = -EINVAL;
-	else
-		lapic_accept(vector, false);
+	must_signal(second && v->second.is_there, vector);
+}
+
+/*
+ * The second vCPU.
+ */
+static inline void set_lapic(const u64 *irr, bool enable)
+{
+	struct kvm_lapic_state lapic;
+	int i;
+
+	vcpu_ioctl(v->second.vcpu, KVM_GET_LAPIC, &lapic);
+	for (i = 0; i < 8; i++)
+		*(u32 *)&lapic.regs[APIC_IRR + i * 16] = irr[i / 2] >> 32 * (i % 2);
+	*(u32 *)&lapic.regs[APIC_SPIV] &= ~APIC_SPIV_APIC_ENABLED;
+	*(u32 *)&lapic.regs[APIC_SPIV] |= enable ? APIC_SPIV_APIC_ENABLED : 0;
+	vcpu_ioctl(v->second.vcpu, KVM_SET_LAPIC, &lapic);
+}
+
+#define INIT_MSI	(5 << 8 | BIT(14))
+
+/* An INIT has been dealt with when somebody asks for the state. */
+static inline u32 mp_state(void)
+{
+	struct kvm_mp_state state;
+
+	vcpu_ioctl(v->second.vcpu, KVM_GET_MP_STATE, &state);
+	return state.mp_state;
+}
+
+static inline int set_mp_state(u32 mp_state)
+{
+	struct kvm_mp_state state = { .mp_state = mp_state };
+
+	return got(__vcpu_ioctl(v->second.vcpu, KVM_SET_MP_STATE, &state));
+}
+
+static inline void close_second(void)
+{
+	int size = ioctl(vm->kvm_fd, KVM_GET_VCPU_MMAP_SIZE, NULL);
+
+	if (!v->second.vcpu)
+		return;
+	TEST_ASSERT(!munmap(v->second.vcpu->run, size) && !close_vcpu_fd(v->second.vcpu),
+		    "A vCPU cannot be closed");
+	list_del(&v->second.vcpu->list);
+	v->second.vcpu = NULL;
+}
+
+static inline void op_second(struct dice *dice)
+{
+	static const u32 states[] = {
+		KVM_MP_STATE_RUNNABLE, KVM_MP_STATE_UNINITIALIZED, KVM_MP_STATE_INIT_RECEIVED,
+		KVM_MP_STATE_HALTED,
+	};
+	u32 what = roll(dice, 10), state = states[roll(dice, ARRAY_SIZE(states))];
+	u64 irr[4] = {};
+	int i;
+
+	pick_full_vm(dice);
+	if (!v->second.vcpu)
+		return;
 	say_use();
-	say_got(want, "signal_vector(0x%x)", vector);
-	must_get("KVM_SIGNAL_MSI", want, signal_vector(vector));
+	if (!what) {
+		say("close_second();");
+		close_second();
+	} else if (what < 5) {
+		for (i = 0; i < 3; i++)
+			put_bit(irr, vectors[roll(dice, ARRAY_SIZE(vectors))], roll(dice, 2));
+		v->second.is_enabled = !rare(dice, 4);
+		memcpy(v->second.irr, irr, sizeof(irr));
+		say("set_lapic((u64[]){ 0x%lx, 0x%lx, 0x%lx, 0x%lx }, %d);", irr[0], irr[1],
+		    irr[2], irr[3], v->second.is_enabled);
+		set_lapic(irr, v->second.is_enabled);
+	} else if (what < 7) {
+		say_got(0, "set_mp_state(%u)", state);
+		must_get("KVM_SET_MP_STATE", 0, set_mp_state(state));
+	} else {
+		/* To an APIC that is off it comes, too, and turns one off that is on. */
+		say_got(1, "signal_msi(1, INIT_MSI)");
+		say_got(KVM_MP_STATE_INIT_RECEIVED, "mp_state()");
+		v->second.is_enabled = false;
+		memset(v->second.irr, 0, sizeof(v->second.irr));
+		must_get("KVM_SIGNAL_MSI", 1, signal_msi(1, INIT_MSI));
+		must_get("KVM_GET_MP_STATE", KVM_MP_STATE_INIT_RECEIVED, mp_state());
+	}
 }
 
 /*
@@ -543,7 +665,7 @@ static inline void op_msi(struct dice *dice)
  */
 static inline void op_pin(struct dice *dice)
 {
-	int i = roll(dice, 9), nr;
+	int i = roll(dice, NR_HOMES), nr;
 	u8 vector = vectors[roll(dice, ARRAY_SIZE(vectors))];
 	bool level = roll(dice, 2), masked = rare(dice, 3);
 	u32 low;
@@ -603,25 +725,43 @@ static inline void op_lvt0(struct dice *dice)
 	run_in_guest(guest_write_lvt0, lvt0, 0, 0);
 }
 
-static inline void op_take(struct dice *dice)
+/* One whose guest runs. */
+static inline void pick_guest(struct dice *dice)
 {
-	pick_full_vm(dice);
+	pick_vm(dice);
+	if (v->kind == NONE)
+		use(0);
+}
+
+static inline void take(void)
+{
 	say_use();
 	say("take_irqs();");
 	take_all();
 	take_irqs();
 }
 
+static inline void op_take(struct dice *dice)
+{
+	pick_guest(dice);
+	take();
+}
+
 static inline void op_eoi(struct dice *dice)
 {
-	int what = roll(dice, 4);
+	int what = roll(dice, 4), want;
 
-	pick_full_vm(dice);
-	if (what > 1) {
+	pick_guest(dice);
+	if (what > 1 || v->kind != FULL) {
+		/* There is no PIC, and little else that interrupts: so that there is an EOI. */
+		if (v->kind == SPLIT && highest_bit(v->isr) < 0) {
+			must_signal(false, vectors[roll(dice, ARRAY_SIZE(vectors))]);
+			take();
+		}
+		want = eoi_of_apic();
 		say_use();
-		say("run_in_guest(guest_write_eoi, 0, 0, 0);");
-		eoi_of_apic();
-		run_in_guest(guest_write_eoi, 0, 0, 0);
+		say_got(want, "run_eoi()");
+		must_get("The EOI that comes out", want, run_eoi());
 	} else {
 		say_use();
 		say("run_in_guest(guest_write_port, 0x%x, 0x20, 0);", what ? 0xa0 : 0x20);
@@ -648,6 +788,138 @@ static inline void op_restore_chips(struct dice *dice)
 	say("put_chips_back();");
 	restore_chips();
 	put_chips_back();
+}
+
+/*
+ * The PIT, channel 0: in mode 0 it ticks once, in mode 5 never.
+ */
+static inline void set_pit(u8 mode, u32 count)
+{
+	struct kvm_pit_state2 pit;
+
+	vm_ioctl(vm, KVM_GET_PIT2, &pit);
+	pit.channels[0].mode = mode;
+	pit.channels[0].count = count;
+	pit.channels[0].gate = 1;
+	vm_ioctl(vm, KVM_SET_PIT2, &pit);
+}
+
+/* Some 100 us later it ticks, and has done so when a new mode is set. */
+static inline void tick_once(bool by_guest)
+{
+	if (by_guest)
+		run_in_guest(guest_write_pit, 0, 120, 0);
+	else
+		set_pit(0, 120);
+	usleep(2000);
+	if (by_guest)
+		run_in_guest(guest_write_pit, 5, 120, 0);
+	else
+		set_pit(5, 0);
+}
+
+/* MASK-5 */
+static inline void op_tick(struct dice *dice)
+{
+	bool by_guest = roll(dice, 2);
+
+	pick_full_vm(dice);
+	if (!v->has_pit)
+		return;
+	say_use();
+	say("tick_once(%d);", by_guest);
+	tick();
+	tick_once(by_guest);
+}
+
+static inline int set_reinject(bool on)
+{
+	struct kvm_reinject_control control = { .pit_reinject = on };
+
+	return got(__vm_ioctl(vm, KVM_REINJECT_CONTROL, &control));
+}
+
+static inline void op_reinject(struct dice *dice)
+{
+	bool on = roll(dice, 2);
+	int want;
+
+	pick_vm(dice);
+	want = v->has_pit ? 0 : -ENXIO;
+	v->reinjects = on && v->has_pit;
+	say_use();
+	say_got(want, "set_reinject(%d)", on);
+	must_get("KVM_REINJECT_CONTROL", want, set_reinject(on));
+}
+
+/*
+ * States that no chip has had.
+ */
+static inline void set_ioapic(u32 irr, int nr, u32 low, bool remote_irr)
+{
+	struct kvm_irqchip chip = chip_of(KVM_IRQCHIP_IOAPIC);
+
+	chip.chip.ioapic.irr = irr;
+	chip.chip.ioapic.redirtbl[nr].bits &= ~0xffffffffull;
+	chip.chip.ioapic.redirtbl[nr].bits |= low;
+	chip.chip.ioapic.redirtbl[nr].fields.remote_irr = remote_irr;
+	vm_ioctl(vm, KVM_SET_IRQCHIP, &chip);
+}
+
+static inline void op_set_ioapic(struct dice *dice)
+{
+	u8 vector = vectors[roll(dice, ARRAY_SIZE(vectors))];
+	bool level = roll(dice, 2), masked = rare(dice, 3), remote_irr = rare(dice, 4);
+	int nr = home_pins[roll(dice, NR_HOMES)], i;
+	struct pin *pin;
+	u32 low, irr;
+
+	pick_full_vm(dice);
+	pin = &v->pins[nr];
+	irr = ioapic_irr();
+	for (i = 0; i < NR_HOMES; i++) {
+		if (rare(dice, 4))
+			irr ^= BIT(home_pins[i]);
+	}
+	low = vector | (level ? LEVEL : EDGE) | (masked ? MASKED : 0);
+	say_use();
+	say("set_ioapic(0x%x, %d, 0x%x, %d);", irr, nr, low, remote_irr);
+	pin->vector = vector;
+	pin->level = level;
+	pin->masked = masked;
+	pin->remote_irr = remote_irr;
+	set_ioapic_irr(irr);
+	set_ioapic(irr, nr, low, remote_irr);
+}
+
+static inline void set_pic(int id, u8 irr, u8 imr, u8 isr, u8 last)
+{
+	struct kvm_irqchip chip = chip_of(id);
+
+	chip.chip.pic.irr = irr;
+	chip.chip.pic.imr = imr;
+	chip.chip.pic.isr = isr;
+	chip.chip.pic.last_irr = last;
+	vm_ioctl(vm, KVM_SET_IRQCHIP, &chip);
+}
+
+/* MASK-6 */
+static inline void op_set_pic(struct dice *dice)
+{
+	u8 imr = rare(dice, 3) ? roll(dice, 256) : 0, isr = rare(dice, 3) ? roll(dice, 256) : 0;
+	u8 last = roll(dice, 256), flips = roll(dice, 256) & roll(dice, 256);
+	int id = roll(dice, 2);
+	u8 irr;
+
+	pick_full_vm(dice);
+	irr = v->pics[id].irr ^ flips;
+	/* The slave's is pulsed: it is never high when anybody looks. */
+	if (!id)
+		last &= ~BIT(2);
+	say_use();
+	say("set_pic(%d, 0x%x, 0x%x, 0x%x, 0x%x);", id, irr, imr, isr, last);
+	set_pic_state(id, irr, imr, isr, last);
+	set_pic(id, irr, imr, isr, last);
 }
 
 #endif /* SELFTEST_KVM_FUZZ_IRQ_OPS_H */

@@ -66,17 +66,6 @@ static inline void op_mask_bad(struct dice *dice)
 		 got(__vm_ioctl(vm, unmask ? KVM_UNMASK_IRQ : KVM_MASK_IRQ, &args)));
 }
 
-#define WORDS_MAX	(NR_GSIS_MAX / 64)
-
-static u64 pending_bits[WORDS_MAX], masked_bits[WORDS_MAX];
-
-static inline int get_bits(u32 first, u32 count)
-{
-	memset(pending_bits, 0, sizeof(pending_bits));
-	memset(masked_bits, 0, sizeof(masked_bits));
-	return __pending_irqs(first, count, KVM_PENDING_IRQS_GET, pending_bits, masked_bits);
-}
-
 static inline void must_be(const char *name, u32 first, u32 i, bool bit, bool want)
 {
 	if (bit == want)
@@ -117,39 +106,67 @@ static inline void set_one(u32 gsi, const u64 *pending, const u64 *masked, u32 i
 		unmask_gsi(gsi);
 }
 
-static inline char *u64_in_c(const u64 *value)
+#define SET_WORDS	4
+
+static inline char *bits_in_c(const u64 *bits)
 {
-	return value ? strdup_printf("&(u64){ 0x%lx }", *value) : "NULL";
+	return bits ? strdup_printf("(u64[]){ 0x%lx, 0x%lx, 0x%lx, 0x%lx }",
+				    bits[0], bits[1], bits[2], bits[3]) : "NULL";
+}
+
+/* Beyond the last word that is read there is anything. */
+static inline void cut_bits(u64 *bits, u32 count)
+{
+	int i;
+
+	for (i = 0; i < SET_WORDS; i++) {
+		if (i >= (count + 63) / 64)
+			bits[i] = ~0ull;
+		else if (i == count / 64)
+			bits[i] &= BIT_ULL(count % 64) - 1;
+	}
 }
 
 static inline void op_set_pending(struct dice *dice)
 {
-	u64 pending[1], masked[1], *p = pending, *m = masked;
+	u64 pending[SET_WORDS], masked[SET_WORDS], *p = pending, *m = masked;
 	bool bad = false;
 	u32 first, count, i;
 	int want;
 
 	pick_vm(dice);
 	any_range(dice, &first, &count);
-	count = count > 60 ? 60 : count;
-	*masked = roll64(dice) | (rare(dice, 2) ? roll64(dice) : 0);
-	*pending = roll64(dice) & (rare(dice, 5) ? ~0ull : *masked);
-	*masked &= BIT_ULL(count) - 1;
-	*pending &= BIT_ULL(count) - 1;
-	if (rare(dice, 30))
-		*masked |= BIT_ULL(count);
-	if (rare(dice, 4))
+	if (rare(dice, 6))
+		count = min_t(u32, 1 + roll(dice, 64 * SET_WORDS), NR_GSIS_MAX - first);
+	count = min_t(u32, count, 64 * SET_WORDS);
+	for (i = 0; i < SET_WORDS; i++) {
+		masked[i] = roll64(dice) | (rare(dice, 2) ? roll64(dice) : 0);
+		pending[i] = roll64(dice) & (rare(dice, 5) && count <= 64 ? ~0ull : masked[i]);
+	}
+	cut_bits(masked, count);
+	cut_bits(pending, count);
+	if (rare(dice, 30) && count % 64) {
+		masked[count / 64] |= BIT_ULL(count % 64);
+		bad = true;
+	}
+	if (rare(dice, 4)) {
 		m = NULL;
-	else if (rare(dice, 4))
+		bad = false;
+	} else if (rare(dice, 4)) {
 		p = NULL;
+	}
 
-	bad = m && *masked >> count;
+	/* Most of the time without a bit that is an error. */
+	for (i = 0; i < count && !m && !rare(dice, 300); i++) {
+		if (!v->gsis[first + i].masked)
+			put_bit(pending, i, false);
+	}
 	for (i = 0; i < count && p; i++)
 		bad |= bit_of(p, i) && !(m ? bit_of(m, i) : v->gsis[first + i].masked);
 	want = v->kind == NONE ? -ENXIO : bad ? -EINVAL : 0;
 	say_use();
 	say_got(want, "got(__pending_irqs(%u, %u, KVM_PENDING_IRQS_SET, %s, %s))", first, count,
-		u64_in_c(p), u64_in_c(m));
+		bits_in_c(p), bits_in_c(m));
 	for (i = 0; i < count && !want; i++)
 		set_one(first + i, p, m, i);
 	must_get_or_fail("KVM_PENDING_IRQS", want,

@@ -6,27 +6,25 @@
 #ifndef SELFTEST_KVM_FUZZ_OPS_H
 #define SELFTEST_KVM_FUZZ_OPS_H
 
+#include <sys/prctl.h>
+
 #include "bus_ops.h"
 #include "mask_ops.h"
 
+/*
+ * Ends of VMs.
+ */
 /* IRQFD-30, LIFE-2.  Whether the end of a VM takes the counts is left open. */
-static inline void op_recreate(struct dice *dice)
+static inline void forget_irqfds(void)
 {
-	enum vm_kind kind;
-	int i, nr;
+	int i;
 
-	pick_vm(dice);
-	nr = vm_nr();
-	kind = nr ? roll(dice, 3) : FULL;
-	say_use();
-	say("kvm_vm_free(vm);");
-	kvm_vm_free(vm);
 	for (i = 0; i < nr_objects; i++) {
 		struct object *object = &objects[i];
 		struct slot *slot = slot_of(object);
 		u64 was = object->count;
 
-		if (object->vm != nr)
+		if (object->vm != vm_nr())
 			continue;
 		object->vm = -1;
 		object->resample = false;
@@ -34,8 +32,244 @@ static inline void op_recreate(struct dice *dice)
 		if (slot && counter_of(slot) == was)
 			object->count = was;
 	}
-	boot_vm(nr, kind);
+}
+
+static inline void boot_again(struct dice *dice)
+{
+	int nr = vm_nr();
+
+	boot_vm(nr, nr ? roll(dice, 3) : FULL);
 	say_boot();
+}
+
+static inline void op_recreate(struct dice *dice)
+{
+	pick_vm(dice);
+	say_use();
+	say("kvm_vm_free(vm);");
+	kvm_vm_free(vm);
+	forget_irqfds();
+	boot_again(dice);
+}
+
+/* All that is left of it is the VM's. */
+static inline void close_vcpu(void)
+{
+	int size = ioctl(vm->kvm_fd, KVM_GET_VCPU_MMAP_SIZE, NULL);
+
+	TEST_ASSERT(!munmap(vcpu->run, size) && !close_vcpu_fd(vcpu), "A vCPU cannot be closed");
+	list_del(&vcpu->list);
+	vcpu = NULL;
+}
+
+/* IRQFD-30, IOEV-11: kicks go on to ring. */
+static inline void op_close_vm(struct dice *dice)
+{
+	int i;
+
+	pick_guest(dice);
+	say_use();
+	say("close_vm_fd(vm);");
+	close_vm_fd(vm);
+	forget_irqfds();
+	for (i = 0; i < 3; i++) {
+		kick(dice);
+		if (eventfds_differ())
+			wrong("VM %d is closed, its vCPU is not: %s: wanted 0x%lx, got 0x%lx",
+			      vm_nr(), diff.what, diff.want, diff.got);
+	}
+	say("close_vcpu();");
+	say("close_second();");
+	close_vcpu();
+	close_second();
+	close(vm->kvm_fd);
+	boot_again(dice);
+}
+
+/* Its irqchip goes on to take what comes, but nobody is to see what has come to the vCPU. */
+static inline void op_close_vcpu(struct dice *dice)
+{
+	int nr, i;
+
+	pick_guest(dice);
+	nr = vm_nr();
+	say_use();
+	say("close_vcpu();");
+	close_vcpu();
+	v->vcpu = NULL;
+	for (i = 0; i < 4; i++) {
+		late_op = false;
+		settle = 0;
+		switch (roll(dice, kvm_is_older() ? 4 : 6)) {
+		case 0:
+		case 1:
+			op_write(dice);
+			break;
+		case 2:
+			op_line(dice);
+			break;
+		case 3:
+			op_assign(dice);
+			break;
+		case 4:
+			op_mask(dice);
+			break;
+		case 5:
+			op_set_pending(dice);
+			break;
+		}
+		compare();
+	}
+	use(nr);
+	say_use();
+	say("kvm_vm_free(vm);");
+	kvm_vm_free(vm);
+	forget_irqfds();
+	boot_again(dice);
+}
+
+/*
+ * Another process, which gets an eventfd over a socket, has a VM of its own, and is killed.
+ */
+enum other { ENDS, HAS_IRQFD, GOES_ON };
+
+struct other_does {
+	enum other what;
+	u32 signals;
+	int ret;		/* of its assign */
+	bool is_done;
+};
+
+static inline void send_fd(int to, int fd)
+{
+	char byte = 0, control[CMSG_SPACE(sizeof(int))] = {};
+	struct iovec data = { &byte, 1 };
+	struct msghdr msg = {
+		.msg_iov = &data,
+		.msg_iovlen = 1,
+		.msg_control = control,
+		.msg_controllen = sizeof(control),
+	};
+	struct cmsghdr *cmsg = CMSG_FIRSTHDR(&msg);
+
+	cmsg->cmsg_level = SOL_SOCKET;
+	cmsg->cmsg_type = SCM_RIGHTS;
+	cmsg->cmsg_len = CMSG_LEN(sizeof(int));
+	memcpy(CMSG_DATA(cmsg), &fd, sizeof(int));
+	TEST_ASSERT(sendmsg(to, &msg, 0) == 1, "sendmsg() got errno %d", errno);
+}
+
+static inline int receive_fd(int from)
+{
+	char byte, control[CMSG_SPACE(sizeof(int))] = {};
+	struct iovec data = { &byte, 1 };
+	struct msghdr msg = {
+		.msg_iov = &data,
+		.msg_iovlen = 1,
+		.msg_control = control,
+		.msg_controllen = sizeof(control),
+	};
+	int fd;
+
+	TEST_ASSERT(recvmsg(from, &msg, 0) == 1 && CMSG_FIRSTHDR(&msg),
+		    "recvmsg() got errno %d", errno);
+	memcpy(&fd, CMSG_DATA(CMSG_FIRSTHDR(&msg)), sizeof(int));
+	return fd;
+}
+
+static inline __noreturn void be_other(int socket, struct other_does *other)
+{
+	u32 i;
+	int fd;
+
+	/* Nothing of the VMs and the eventfds is here. */
+	TEST_ASSERT(!prctl(PR_SET_PDEATHSIG, SIGKILL), "prctl() got errno %d", errno);
+	for (i = 3; i < 1024; i++) {
+		if ((int)i != socket)
+			close(i);
+	}
+	fd = receive_fd(socket);
+	create_vm_with_irqchip();
+	other->ret = got(__irqfd_ioctl(vm, 5, fd, 0));
+	for (i = 0; i < other->signals; i++)
+		eventfd_signal(fd);
+	if (other->what == ENDS)
+		irqfd_deassign(vm, 5, fd);
+	WRITE_ONCE(other->is_done, true);
+	while (other->what == GOES_ON) {
+		irqfd_deassign(vm, 5, fd);
+		__irqfd_ioctl(vm, 5, fd, 0);
+	}
+	for (;;)
+		pause();
+}
+
+/* Returns what its assign has got. */
+static inline int other_process(int fd, enum other what, u32 signals, u32 usecs)
+{
+	static struct other_does *other;
+	int ends[2], status;
+	pid_t pid;
+
+	if (!other)
+		other = mmap(NULL, sizeof(*other), PROT_READ | PROT_WRITE,
+			     MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	TEST_ASSERT(other != MAP_FAILED && !socketpair(AF_UNIX, SOCK_DGRAM, 0, ends),
+		    "There is no other process, errno: %d", errno);
+	*other = (struct other_does) { .what = what, .signals = signals };
+	fflush(stdout);
+	pid = fork();
+	TEST_ASSERT(pid >= 0, "fork() failed");
+	if (!pid)
+		be_other(ends[1], other);
+	send_fd(ends[0], fd);
+	while (!READ_ONCE(other->is_done)) {
+		TEST_ASSERT(!waitpid(pid, &status, WNOHANG), "The other process has failed");
+		usleep(200);
+	}
+	usleep(usecs);
+	TEST_ASSERT(!kill(pid, SIGKILL) && waitpid(pid, &status, 0) == pid,
+		    "The other process cannot be killed");
+	close(ends[0]);
+	close(ends[1]);
+	return other->ret;
+}
+
+/* IRQFD-10, LIFE-3 */
+static inline void op_other(struct dice *dice)
+{
+	enum other what = roll(dice, 3);
+	u32 signals = roll(dice, 3), usecs = what == GOES_ON ? roll(dice, 3000) : 0, i;
+	struct slot *slot = any_slot(dice);
+	struct object *object = slot->object;
+	bool is_ours;
+	u64 count;
+
+	if (!object || object->count > UINT32_MAX || (kvm_is_older() && object->vm >= 0))
+		return;
+	is_ours = object->vm >= 0;
+	say_got(is_ours ? -EBUSY : 0, "other_process(fds[%d], %d, %u, %u)", slot_nr(slot), what,
+		signals, usecs);
+	for (i = 0; i < signals; i++) {
+		object->count++;
+		if (is_ours)
+			notice_signal(object);
+		else
+			object_take(object);
+	}
+	must_get("KVM_IRQFD of another process", is_ours ? -EBUSY : 0,
+		 other_process(slot->fd, what, signals, usecs));
+	if (is_ours)
+		return;
+	if (what == ENDS) {
+		object_take(object);
+		return;
+	}
+	/* Each end may take it once more. */
+	count = counter_of(slot);
+	if (count > object->count || (!object->semaphore && count && count != object->count))
+		wrong("Another process that had a count of %lu has left %lu", object->count, count);
+	object->count = count;
 }
 
 /* FAST-1 */
@@ -68,7 +302,8 @@ static const struct kind {
 	{ "routes", op_routes, 4 },
 	{ "bad routes", op_routes_bad, 2 },
 	{ "line", op_line, 8 },
-	{ "msi", op_msi, 2 },
+	{ "msi", op_msi, 5 },
+	{ "second vCPU", op_second, 4 },
 	{ "mask", op_mask, 20, MASKS },
 	{ "bad mask", op_mask_bad, 2, MASKS },
 	{ "get pending", op_get_pending, 12, MASKS },
@@ -78,16 +313,24 @@ static const struct kind {
 	{ "unbell", op_unbell, 8 },
 	{ "bad bell", op_bell_bad, 2 },
 	{ "zone", op_zone, 8, ZONES },
+	{ "bad zone", op_zone_bad, 1 },
 	{ "memory", op_memory, 3 },
 	{ "kick", op_kick, 30 },
 	{ "pin", op_pin, 10 },
 	{ "imr", op_imr, 3 },
-	{ "lvt0", op_lvt0, 2 },
+	{ "lvt0", op_lvt0, 2, OURS },	/* at which stock does not look at the PICs */
 	{ "reset PICs", op_reset_pics, 2 },
-	{ "take", op_take, 8 },
-	{ "eoi", op_eoi, 10 },
+	{ "take", op_take, 14 },
+	{ "eoi", op_eoi, 16 },
 	{ "restore", op_restore_chips, 3 },
+	{ "set IOAPIC", op_set_ioapic, 3 },
+	{ "set PIC", op_set_pic, 3 },
+	{ "tick", op_tick, 4 },
+	{ "reinject", op_reinject, 2 },
 	{ "recreate", op_recreate, 1 },
+	{ "close VM", op_close_vm, 1 },
+	{ "close vCPU", op_close_vcpu, 1 },
+	{ "other process", op_other, 2 },
 	{ "fastpath", op_fastpath, 1, OURS },
 };
 
@@ -114,7 +357,7 @@ static inline void make_theme(void)
 	/* Without these there is little to see. */
 	theme.off[0] = false;
 	theme.off[1] = false;
-	choose(&dice, theme.gsis, 4, ARRAY_SIZE(gsi_numbers) - 2);
+	choose(&dice, theme.gsis, 4, NR_HOMES);
 	choose(&dice, theme.addrs, 3, ARRAY_SIZE(mmio_addrs));
 	choose(&dice, theme.ports, 3, ARRAY_SIZE(pio_addrs));
 	choose(&dice, theme.vals, 3, ARRAY_SIZE(values));
@@ -125,10 +368,15 @@ static inline void make_theme(void)
 	theme.nr_lens = 1 + roll(&dice, 3);
 	theme.nr_fds = 2 + roll(&dice, NR_SLOTS - 1);
 	theme.kicks = roll(&dice, 3);
-	theme.two_vms = rare(&dice, 2);
-	/* Overlaps are among what ours answers otherwise. */
-	if (kvm_is_older())
+	theme.two_vms = roll(&dice, 3);
+	/* Overlaps, those with the chips as well, are among what ours answers otherwise. */
+	if (kvm_is_older()) {
 		theme.nr_addrs = 1;
+		if (mmio_addrs[theme.addrs[0]] == IOAPIC_GPA + 0x20)
+			theme.addrs[0] = 0;
+		if (pio_addrs[theme.ports[0]] == 0x42)
+			theme.ports[0] = 0;
+	}
 }
 
 static inline int any_kind(struct dice *dice)
