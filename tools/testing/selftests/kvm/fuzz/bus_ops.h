@@ -150,6 +150,15 @@ static inline int add_or_remove(bool remove, struct kvm_coalesced_mmio_zone zone
 	return __vm_ioctl(vm, KVM_REGISTER_COALESCED_MMIO, &zone);
 }
 
+#define ZONE_IN_C	"(struct kvm_coalesced_mmio_zone){ 0x%llx, %u, { %u } }"
+
+static inline void say_zone(int want, bool remove, const struct kvm_coalesced_mmio_zone *zone)
+{
+	say_use();
+	say_got(want, "got(add_or_remove(%s, " ZONE_IN_C "))",
+		remove ? "true" : "false", zone->addr, zone->size, zone->pio);
+}
+
 static inline void op_zone_bad(struct dice *dice)
 {
 	static const u32 buses[] = { 2, 3, 256, UINT32_MAX };
@@ -158,9 +167,7 @@ static inline void op_zone_bad(struct dice *dice)
 
 	zone.pio = buses[roll(dice, ARRAY_SIZE(buses))];
 	pick_vm(dice);
-	say_use();
-	say_got(-EINVAL, "got(add_or_remove(%s, (struct kvm_coalesced_mmio_zone){ 0x%llx, %u, { %u } }))",
-		remove ? "true" : "false", zone.addr, zone.size, zone.pio);
+	say_zone(-EINVAL, remove, &zone);
 	must_get("A zone on no bus", -EINVAL, got(add_or_remove(remove, zone)));
 }
 
@@ -187,9 +194,7 @@ static inline void op_zone(struct dice *dice)
 		zone.size = there->size;
 		zone.pio = there->pio;
 	}
-	say_use();
-	say_got(0, "got(add_or_remove(%s, (struct kvm_coalesced_mmio_zone){ 0x%llx, %u, { %u } }))",
-		remove ? "true" : "false", zone.addr, zone.size, zone.pio);
+	say_zone(0, remove, &zone);
 	if (remove) {
 		del_zones(zone.pio, zone.addr, zone.size);
 		must_get("KVM_UNREGISTER_COALESCED_MMIO", 0, FAILING(add_or_remove(true, zone)));

@@ -503,10 +503,11 @@ static inline void look_for_eois(void)
 	memset(v->eois, 0, sizeof(v->eois));
 	for (i = 0; i < NR_SPLIT_PINS; i++) {
 		struct route *route = &v->routes[i];
+		bool to_first = !route->nobody && !route->second;
 		int vector = route->vector;
 
 		if (route->type == MSI_TO_ONE && route->level &&
-		    ((!route->nobody && !route->second) || bit_of(v->irr, vector) || bit_of(v->isr, vector)))
+		    (to_first || bit_of(v->irr, vector) || bit_of(v->isr, vector)))
 			put_bit(v->eois, vector, true);
 	}
 }

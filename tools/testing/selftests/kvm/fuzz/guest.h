@@ -152,8 +152,10 @@ GUEST_RMW(guest_lock_or, "lock or")
 
 /* Puts @data there if there is a 0, else the same again. */
 #define GUEST_CMPXCHG(_insn)						\
+({									\
 	asm volatile("lock cmpxchg" _insn ", (%2)"			\
-		     : "+a"(expected) : "r"(data), "r"(gpa) : "memory", "cc")
+		     : "+a"(expected) : "r"(data), "r"(gpa) : "memory", "cc"); \
+})
 
 static inline void guest_cmpxchg(u64 gpa, u64 len, u64 data)
 {
