@@ -292,7 +292,7 @@ void kvm_arch_drop_edge(struct kvm_kernel_irq_routing_entry *routes, int nr,
 	if (has_pins(routes, nr)) {
 		kvm_pins_lock(kvm);
 		for (; nr--; routes++) {
-			if (is_pic_pin(routes))
+			if (is_pic_pin(routes) && is_edge_triggered(routes, kvm))
 				dropped |= kvm_pic_drop_held(kvm->arch.vpic,
 							     routes->irqchip.pin);
 		}

@@ -151,11 +151,12 @@ static inline int add_or_remove(bool remove, struct kvm_coalesced_mmio_zone zone
 	return __vm_ioctl(vm, KVM_REGISTER_COALESCED_MMIO, &zone);
 }
 
+#define ZONE_IN_C	"(struct kvm_coalesced_mmio_zone){ 0x%llx, %u, { %u } }"
+
 static inline void say_zone(int want, bool remove, const struct kvm_coalesced_mmio_zone *zone)
 {
 	say_use();
-	say_got(want, "got(add_or_remove(%s, "
-		"(struct kvm_coalesced_mmio_zone){ 0x%llx, %u, { %u } }))",
+	say_got(want, "got(add_or_remove(%s, " ZONE_IN_C "))",
 		remove ? "true" : "false", zone->addr, zone->size, zone->pio);
 }
 

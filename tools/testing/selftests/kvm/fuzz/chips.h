@@ -116,7 +116,6 @@ static inline int pic_set(int irq, bool high)
 
 	if (pic->elcr & bit) {
 		ret = !high || !(pic->irr & bit);
-		pic->open &= ~bit;
 		pic->irr = high ? pic->irr | bit : pic->irr & ~bit;
 	} else if (high && !(pic->last & bit)) {
 		ret = !(pic->irr & bit);
@@ -363,15 +362,8 @@ static inline void set_pending(u32 gsi, bool pending)
 	if (pending)
 		return;
 	g->rose = 0;
-	if (pic < 0 || pic == 2)
-		return;
-	/*
-	 * Of a masked gsi the pin is low, and KVM_SET_IRQCHIP can say otherwise.  Whether
-	 * that goes with the edges, where it is a level, is left open.
-	 */
-	if (pic_is_level(pic))
-		v->pics[pic / 8].open |= BIT(pic % 8);
-	else
+	/* A level is not part of this, though KVM_SET_IRQCHIP can make one of a masked gsi. */
+	if (pic >= 0 && pic != 2 && !pic_is_level(pic))
 		v->pics[pic / 8].irr &= ~BIT(pic % 8);
 }
 

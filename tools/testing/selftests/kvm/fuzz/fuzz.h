@@ -211,7 +211,6 @@ struct pin {
 
 struct pic {
 	u8 irr, imr, isr, last, elcr;
-	u8 open;		/* in the IRR, bits that may be there or not */
 };
 
 #define MAX_BELLS	128

@@ -152,10 +152,10 @@ GUEST_RMW(guest_lock_or, "lock or")
 
 /* Puts @data there if there is a 0, else the same again. */
 #define GUEST_CMPXCHG(_insn)						\
-do {									\
+({									\
 	asm volatile("lock cmpxchg" _insn ", (%2)"			\
 		     : "+a"(expected) : "r"(data), "r"(gpa) : "memory", "cc"); \
-} while (0)
+})
 
 static inline void guest_cmpxchg(u64 gpa, u64 len, u64 data)
 {
@@ -537,8 +537,6 @@ static inline bool pic_differs(int nr)
 
 	if (!nr && pic_wanted(1) < 0)
 		pic->irr = (pic->irr & ~BIT(2)) | (state.irr & BIT(2));
-	pic->irr = (pic->irr & ~pic->open) | (state.irr & pic->open & pic->irr);
-	pic->open = 0;
 	if (state.irr != pic->irr)
 		return differs(pic->irr, state.irr, "chip_of(%d).chip.pic.irr", nr);
 	if (state.isr != pic->isr)
