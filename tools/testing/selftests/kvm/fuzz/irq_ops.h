@@ -418,6 +418,7 @@ static inline struct route any_route(struct dice *dice, int i)
 static inline void op_routes(struct dice *dice)
 {
 	struct kvm_irq_routing_entry entries[32] = {};
+	struct kvm_irq_routing *routing;
 	int i, nr = 0;
 
 	pick_vm(dice);
@@ -455,7 +456,10 @@ static inline void op_routes(struct dice *dice)
 	say("}, %d)), 0);", nr);
 	pic_update();
 	v->looks_for_eois = true;
-	must_get_or_fail("KVM_SET_GSI_ROUTING", 0, FAILING(__set_routing(entries, nr)));
+	routing = new_routing(entries, nr);
+	must_get_or_fail("KVM_SET_GSI_ROUTING", 0,
+			 FAILING(__vm_ioctl(vm, KVM_SET_GSI_ROUTING, routing)));
+	free(routing);
 }
 
 /* ROUTE-1 */

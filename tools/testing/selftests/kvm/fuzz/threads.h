@@ -369,6 +369,8 @@ static inline void run_threads(void)
 	WRITE_ONCE(threads_over, true);
 	for (i = 0; i < NR_THREADS; i++)
 		join(threads[i]);
+	if (!kvm_is_older())
+		turn_fastpath(!is_late);
 
 	for (i = 0; i < NR_VMS; i++) {
 		use(i);

@@ -82,11 +82,13 @@ static inline void must_inject(int fd, int vector)
 		},							\
 	})
 
-static inline int __set_routing(const struct kvm_irq_routing_entry *entries, u32 nr)
+/* For KVM_SET_GSI_ROUTING; to be freed. */
+static inline struct kvm_irq_routing *new_routing(const struct kvm_irq_routing_entry *entries,
+						  u32 nr)
 {
 	size_t size = nr * sizeof(*entries);
 	struct kvm_irq_routing *routing = calloc(1, sizeof(*routing) + size);
-	int ret, i;
+	int i;
 
 	for (i = 0; i < nr; i++)
 		TEST_REQUIRE(entries[i].type != KVM_IRQ_ROUTING_IRQCHIP || kvm_has_pins());
@@ -94,7 +96,14 @@ static inline int __set_routing(const struct kvm_irq_routing_entry *entries, u32
 	routing->nr = nr;
 	if (nr)
 		memcpy(routing->entries, entries, size);
-	ret = __vm_ioctl(vm, KVM_SET_GSI_ROUTING, routing);
+	return routing;
+}
+
+static inline int __set_routing(const struct kvm_irq_routing_entry *entries, u32 nr)
+{
+	struct kvm_irq_routing *routing = new_routing(entries, nr);
+	int ret = __vm_ioctl(vm, KVM_SET_GSI_ROUTING, routing);
+
 	free(routing);
 	return ret;
 }
