@@ -98,6 +98,8 @@ static inline void op_close_vcpu(struct dice *dice)
 	close_vcpu();
 	v->vcpu = NULL;
 	for (i = 0; i < 4; i++) {
+		if (with_faults)
+			keep_model();
 		late_op = false;
 		settle = 0;
 		switch (roll(dice, kvm_is_older() ? 4 : 6)) {
