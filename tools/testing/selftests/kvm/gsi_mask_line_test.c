@@ -734,21 +734,6 @@ static int set_and_exit(void *unused)
 	_exit(0);
 }
 
-/* For good: until something happens. */
-static bool is_stuck(pid_t pid)
-{
-	char path[64], state = '?';
-	FILE *file;
-
-	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
-	file = fopen(path, "r");
-	TEST_ASSERT(file, "Cannot open %s", path);
-	TEST_ASSERT_EQ(fscanf(file, "%*d (%*[^)]) %c", &state), 1);
-	fclose(file);
-	TEST_ASSERT(state != 'Z', "The call has waited for nobody");
-	return state == 'D';
-}
-
 static void kill_while(int (*fn)(void *))
 {
 	static char stack[65536] __aligned(16);

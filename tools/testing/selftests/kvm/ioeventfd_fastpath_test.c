@@ -385,33 +385,6 @@ static void guest_round(u64 port, u64 unused1, u64 unused2)
 		guest_out(port, 4, i);
 }
 
-static bool stop_turning;
-
-static void *turn_and_turn(void *unused)
-{
-	bool on = false;
-
-	while (!READ_ONCE(stop_turning)) {
-		turn_fastpath(on);
-		on = !on;
-		sched_yield();
-	}
-	return NULL;
-}
-
-/*
- * On one CPU: an emulator of several may run what another one has just patched.
- */
-static void stay_on_one_cpu(void)
-{
-	cpu_set_t here;
-
-	CPU_ZERO(&here);
-	CPU_SET(sched_getcpu(), &here);
-	TEST_ASSERT(!sched_setaffinity(0, sizeof(here), &here),
-		    "sched_setaffinity() failed, errno: %i", errno);
-}
-
 FACT(off_under_fire, "FAST-1 no kick is lost or doubled by turning eventfd_fastpath off or on")
 {
 	int fd, fast, nr_fast = 0, nr_slow = 0;

@@ -198,33 +198,6 @@ FACT(pin_off, "FAST-1 with eventfd_fastpath off a pin is pulsed later")
 #define RESAMPLED_GSI	(PIN_GSI + 1)
 #define RESAMPLED_VECTOR 0x71
 
-static bool stop_turning;
-static int nr_turns;
-
-static void *turn_and_turn(void *unused)
-{
-	bool on = false;
-
-	while (!READ_ONCE(stop_turning)) {
-		turn_fastpath(on);
-		on = !on;
-		nr_turns++;
-		sched_yield();
-	}
-	return NULL;
-}
-
-/* On one CPU: an emulator of several may run what another one has just patched. */
-static void stay_on_one_cpu(void)
-{
-	cpu_set_t here;
-
-	CPU_ZERO(&here);
-	CPU_SET(sched_getcpu(), &here);
-	TEST_ASSERT(!sched_setaffinity(0, sizeof(here), &here),
-		    "sched_setaffinity() failed, errno: %i", errno);
-}
-
 static int turned_resamplefd;
 
 static void wait_for_msi(int gsi, int nr)

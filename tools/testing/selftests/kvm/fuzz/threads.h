@@ -185,7 +185,7 @@ static inline void *thread_main(void *arg)
 			thread_close(&dice);
 		else if (rare(&dice, 16))
 			thread_vm(&dice);
-		else if (!kvm_is_older())
+		else if (!kvm_is_older() && get_nprocs() == 1)	/* see stay_on_one_cpu() */
 			__turn_fastpath(roll(&dice, 2) ? "1" : "0");
 		__atomic_add_fetch(&report->nr_ops, 1, __ATOMIC_RELAXED);
 		if (rare(&dice, 64))

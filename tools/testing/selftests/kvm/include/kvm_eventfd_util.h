@@ -134,6 +134,33 @@ static inline void begin_turning_fastpath(void)
 	atexit(turn_fastpath_back);
 }
 
+static bool stop_turning;
+static int nr_turns;
+
+static inline void *turn_and_turn(void *unused)
+{
+	bool on = false;
+
+	while (!READ_ONCE(stop_turning)) {
+		turn_fastpath(on);
+		on = !on;
+		nr_turns++;
+		sched_yield();
+	}
+	return NULL;
+}
+
+/* For that: an emulator of several CPUs may run what another one has just patched. */
+static inline void stay_on_one_cpu(void)
+{
+	cpu_set_t here;
+
+	CPU_ZERO(&here);
+	CPU_SET(sched_getcpu(), &here);
+	TEST_ASSERT(!sched_setaffinity(0, sizeof(here), &here),
+		    "sched_setaffinity() failed, errno: %i", errno);
+}
+
 /*
  * Eventfds.
  */

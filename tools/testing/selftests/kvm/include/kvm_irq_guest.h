@@ -219,6 +219,21 @@ static inline bool is_in_state(pid_t tid, char wanted)
 	return state == wanted;
 }
 
+/* Does a process with one call to make wait in that, until something happens? */
+static inline bool is_stuck(pid_t pid)
+{
+	char path[64], state = '?';
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
+	file = fopen(path, "r");
+	TEST_ASSERT(file, "Cannot open %s", path);
+	TEST_ASSERT_EQ(fscanf(file, "%*d (%*[^)]) %c", &state), 1);
+	fclose(file);
+	TEST_ASSERT(state != 'Z', "The call has waited for nobody");
+	return state == 'D';
+}
+
 /* A vCPU that has halted is a thread that sleeps. */
 static inline bool is_asleep(pid_t tid)
 {

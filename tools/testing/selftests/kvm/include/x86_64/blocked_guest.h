@@ -62,20 +62,6 @@ static inline pid_t start_child(int (*fn)(void *))
 	return pid;
 }
 
-static inline bool is_stuck(pid_t pid)
-{
-	char path[64], state = '?';
-	FILE *file;
-
-	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
-	file = fopen(path, "r");
-	TEST_ASSERT(file, "Cannot open %s", path);
-	TEST_ASSERT_EQ(fscanf(file, "%*d (%*[^)]) %c", &state), 1);
-	fclose(file);
-	TEST_ASSERT(state != 'Z', "The call has waited for nobody");
-	return state == 'D';
-}
-
 static inline void must_have_died(pid_t pid)
 {
 	int status;
