@@ -60,8 +60,11 @@ mutate() { # FILE SED
 # How the mutant died, in a few words.
 cause() { grep -m 1 -h -e '^not ok' -e '^error:' "$log.out" || echo "no fact of that name?"; }
 
-# From the same seed each time, and what is found is not cut down.
-fuzzed() { in_guest $((FUZZ + 120)) "$1" "/tmp/tests/eventfd_fuzz_test -s 1 -q -t $FUZZ"; } # ON
+# From the same seed each time, half of it with threads, and what is found is not cut down.
+fuzzed() { # ON
+	fuzz="/tmp/tests/eventfd_fuzz_test -s 1 -q -t $((FUZZ / 2))"
+	in_guest $((FUZZ + 120)) "$1" "$fuzz && $fuzz -T -n 40"
+}
 found() { grep -m 1 -h -e '^# seed' "$log.out" || tail -n 1 "$log.out"; }
 
 # A guest that could not run has seen nothing. QEMU's may fall asleep by itself, but hardly twice.
