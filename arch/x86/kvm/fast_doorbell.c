@@ -122,9 +122,10 @@ EXPORT_SYMBOL_FOR_KVM_INTERNAL(handle_fastpath_mmio);
 
 /*
  * The same after the exit, for where the exit fastpath may not: on PREEMPT_RT, in SMM,
- * and while hardware counts the guest's instructions.  The caller knows the length of
- * the instruction, and that no event was on its way.  Returns what the exit handler has
- * to return, or negative if nothing has been done.
+ * and while hardware counts the guest's instructions.  Here interrupts are on, and
+ * kvm->srcu is held from the exit on.  The caller knows the length of the instruction,
+ * and that no event was on its way.  Returns what the exit handler has to return, or
+ * negative if nothing has been done.
  */
 int kvm_ring_by_address(struct kvm_vcpu *vcpu, gpa_t gpa)
 {

@@ -85,8 +85,7 @@ static inline void op_close(struct dice *dice)
 		close_slot(slot);
 }
 
-/* Another descriptor, as from another process. */
-static inline int dup_over_socket(int fd)
+static inline void send_fd(int to, int fd)
 {
 	char byte = 0, control[CMSG_SPACE(sizeof(int))] = {};
 	struct iovec data = { &byte, 1 };
@@ -97,15 +96,41 @@ static inline int dup_over_socket(int fd)
 		.msg_controllen = sizeof(control),
 	};
 	struct cmsghdr *cmsg = CMSG_FIRSTHDR(&msg);
-	int ends[2];
 
 	cmsg->cmsg_level = SOL_SOCKET;
 	cmsg->cmsg_type = SCM_RIGHTS;
 	cmsg->cmsg_len = CMSG_LEN(sizeof(int));
 	memcpy(CMSG_DATA(cmsg), &fd, sizeof(int));
-	TEST_ASSERT(!socketpair(AF_UNIX, SOCK_DGRAM, 0, ends) && sendmsg(ends[0], &msg, 0) == 1 &&
-		    recvmsg(ends[1], &msg, 0) == 1, "No descriptor came over a socket");
+	TEST_ASSERT(sendmsg(to, &msg, 0) == 1, "sendmsg() got errno %d", errno);
+}
+
+static inline int receive_fd(int from)
+{
+	char byte, control[CMSG_SPACE(sizeof(int))] = {};
+	struct iovec data = { &byte, 1 };
+	struct msghdr msg = {
+		.msg_iov = &data,
+		.msg_iovlen = 1,
+		.msg_control = control,
+		.msg_controllen = sizeof(control),
+	};
+	int fd;
+
+	TEST_ASSERT(recvmsg(from, &msg, 0) == 1 && CMSG_FIRSTHDR(&msg),
+		    "recvmsg() got errno %d", errno);
 	memcpy(&fd, CMSG_DATA(CMSG_FIRSTHDR(&msg)), sizeof(int));
+	return fd;
+}
+
+/* Another descriptor, as from another process. */
+static inline int dup_over_socket(int fd)
+{
+	int ends[2];
+
+	TEST_ASSERT(!socketpair(AF_UNIX, SOCK_DGRAM, 0, ends), "There is no socket, errno: %d",
+		    errno);
+	send_fd(ends[0], fd);
+	fd = receive_fd(ends[1]);
 	close(ends[0]);
 	close(ends[1]);
 	return fd;

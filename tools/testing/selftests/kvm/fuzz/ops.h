@@ -142,43 +142,6 @@ struct other_does {
 	bool is_done;
 };
 
-static inline void send_fd(int to, int fd)
-{
-	char byte = 0, control[CMSG_SPACE(sizeof(int))] = {};
-	struct iovec data = { &byte, 1 };
-	struct msghdr msg = {
-		.msg_iov = &data,
-		.msg_iovlen = 1,
-		.msg_control = control,
-		.msg_controllen = sizeof(control),
-	};
-	struct cmsghdr *cmsg = CMSG_FIRSTHDR(&msg);
-
-	cmsg->cmsg_level = SOL_SOCKET;
-	cmsg->cmsg_type = SCM_RIGHTS;
-	cmsg->cmsg_len = CMSG_LEN(sizeof(int));
-	memcpy(CMSG_DATA(cmsg), &fd, sizeof(int));
-	TEST_ASSERT(sendmsg(to, &msg, 0) == 1, "sendmsg() got errno %d", errno);
-}
-
-static inline int receive_fd(int from)
-{
-	char byte, control[CMSG_SPACE(sizeof(int))] = {};
-	struct iovec data = { &byte, 1 };
-	struct msghdr msg = {
-		.msg_iov = &data,
-		.msg_iovlen = 1,
-		.msg_control = control,
-		.msg_controllen = sizeof(control),
-	};
-	int fd;
-
-	TEST_ASSERT(recvmsg(from, &msg, 0) == 1 && CMSG_FIRSTHDR(&msg),
-		    "recvmsg() got errno %d", errno);
-	memcpy(&fd, CMSG_DATA(CMSG_FIRSTHDR(&msg)), sizeof(int));
-	return fd;
-}
-
 static inline __noreturn void be_other(int socket, struct other_does *other)
 {
 	u32 i;
