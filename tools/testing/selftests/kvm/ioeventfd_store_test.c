@@ -278,7 +278,7 @@ static bool rings_by_address(void)
 {
 	if (host_cpu_is_intel)
 		return get_kvm_param_bool("mmio_caching");
-	return get_kvm_amd_param_integer("nrips") && kvm_has_fast_kicks();
+	return get_kvm_amd_param_integer("nrips") && kvm_has_eventfd_fastpath();
 }
 
 static bool may_ring_by_address(void)
