@@ -32,7 +32,7 @@
 
 #include "kvm_irq.h"
 
-/* Some architectures make up the routes, and have no table to point to. */
+/* Who makes up the routes has no table to point to, see irqfd_set_made_up(). */
 struct kvm_kernel_irq_routing_entry *__weak kvm_irq_only_route(struct kvm *kvm,
 								u32 gsi)
 {
@@ -218,6 +218,20 @@ void kvm_irqfd_queue_work(struct kvm_kernel_irqfd *irqfd)
 		atomic_inc(&irqfd->runs);
 }
 
+/* A route that is made up: kvm_irq_only_route() had none to point to. */
+static int irqfd_set_made_up(struct kvm_kernel_irqfd *irqfd,
+			     struct kvm_kernel_irq_routing_entry *e)
+{
+	int r = kvm_arch_set_irq_inatomic(e, irqfd->kvm, irqfd_source_id(irqfd),
+					  1, false);
+
+	/* A source that has a level would stay up. */
+	if (!r && !irqfd->resampler)
+		irqfd_set_routes(irqfd, e, 1, 0);
+
+	return r;
+}
+
 /*
  * Work that is pending stays so, and makes one interrupt of all signals that find
  * it: were it overtaken here, it would raise one more, for nothing.
@@ -231,6 +245,8 @@ static noinline int irqfd_try_lines(struct kvm_kernel_irqfd *irqfd)
 		return -EWOULDBLOCK;
 
 	nr = kvm_irq_map_gsi(irqfd->kvm, routes, irqfd->gsi);
+	if (!IS_ENABLED(CONFIG_HAVE_KVM_IRQ_ROUTING) && nr == 1)
+		return irqfd_set_made_up(irqfd, routes);
 
 	return irqfd_set_lines(irqfd, routes, nr, true);
 }

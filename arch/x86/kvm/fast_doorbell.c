@@ -129,7 +129,8 @@ EXPORT_SYMBOL_FOR_KVM_INTERNAL(handle_fastpath_mmio);
  */
 int kvm_ring_by_address(struct kvm_vcpu *vcpu, gpa_t gpa)
 {
-	if (!static_branch_likely(&kvm_eventfd_fastpath) || is_guest_mode(vcpu) ||
+	if (!kvm_io_bus_is_likely(vcpu->kvm, KVM_FAST_MMIO_BUS, gpa) ||
+	    !static_branch_likely(&kvm_eventfd_fastpath) || is_guest_mode(vcpu) ||
 	    vcpu->arch.guest_state_protected || kvm_is_local_apic(vcpu, gpa) ||
 	    kvm_io_bus_write(vcpu, KVM_FAST_MMIO_BUS, gpa, 0, NULL))
 		return -EOPNOTSUPP;

@@ -167,7 +167,40 @@ static bool raise_pins(struct kvm_kernel_irq_routing_entry *routes, int nr,
 	return raised;
 }
 
-/* A level triggered pin has no use for an edge.  Returns whether one had. */
+/* Is there a vCPU that takes what the PIC sends?  The first one to come will. */
+static bool pic_is_heard(struct kvm *kvm)
+{
+	struct kvm_vcpu *vcpu;
+	unsigned long i;
+
+	kvm_for_each_vcpu(i, vcpu, kvm) {
+		if (kvm_apic_accept_pic_intr(vcpu))
+			return true;
+	}
+
+	return !atomic_read(&kvm->online_vcpus);
+}
+
+/*
+ * As the chips are programmed.  The IOAPIC's mask bit does not count: it keeps no edge
+ * of a pin that is masked there, so that one would be lost if it were not pending.
+ */
+static bool can_interrupt(struct kvm_kernel_irq_routing_entry *e, struct kvm *kvm)
+{
+	if (is_pic_pin(e))
+		return !is_cascade(e) &&
+		       kvm_pic_can_interrupt(kvm->arch.vpic, e->irqchip.pin) &&
+		       pic_is_heard(kvm);
+
+	return kvm->arch.vioapic->redirtbl[e->irqchip.pin].fields.delivery_mode !=
+	       APIC_DELIVERY_MODE_EXTINT;
+}
+
+/*
+ * A level triggered pin has no use for an edge.  Returns whether another had that can
+ * interrupt: who waits for the edge's end would wait for ever for one in a PIC that
+ * nobody listens to, since it was on the level triggered pin that it would have come.
+ */
 static bool pulse_edge_pins(struct kvm_kernel_irq_routing_entry *routes, int nr,
 			    struct kvm *kvm)
 {
@@ -177,7 +210,7 @@ static bool pulse_edge_pins(struct kvm_kernel_irq_routing_entry *routes, int nr,
 		if (is_cascade(routes) || !is_edge_triggered(routes, kvm))
 			continue;
 		kvm_pins_pulse(routes, 1, kvm, KVM_USERSPACE_IRQ_SOURCE_ID, true);
-		taken = true;
+		taken |= can_interrupt(routes, kvm);
 	}
 
 	return taken;
@@ -220,35 +253,6 @@ void kvm_arch_unmask_gsi(struct kvm_kernel_irq_routing_entry *routes, int nr,
 
 	if (lost)
 		kvm_edge_dropped(kvm, gsi);
-}
-
-/* Is there a vCPU that takes what the PIC sends?  The first one to come will. */
-static bool pic_is_heard(struct kvm *kvm)
-{
-	struct kvm_vcpu *vcpu;
-	unsigned long i;
-
-	kvm_for_each_vcpu(i, vcpu, kvm) {
-		if (kvm_apic_accept_pic_intr(vcpu))
-			return true;
-	}
-
-	return !atomic_read(&kvm->online_vcpus);
-}
-
-/*
- * As the chips are programmed.  The IOAPIC's mask bit does not count: it keeps no edge
- * of a pin that is masked there, so that one would be lost if it were not pending.
- */
-static bool can_interrupt(struct kvm_kernel_irq_routing_entry *e, struct kvm *kvm)
-{
-	if (is_pic_pin(e))
-		return !is_cascade(e) &&
-		       kvm_pic_can_interrupt(kvm->arch.vpic, e->irqchip.pin) &&
-		       pic_is_heard(kvm);
-
-	return kvm->arch.vioapic->redirtbl[e->irqchip.pin].fields.delivery_mode !=
-	       APIC_DELIVERY_MODE_EXTINT;
 }
 
 bool kvm_arch_gsi_is_pending(struct kvm_kernel_irq_routing_entry *routes, int nr,

@@ -644,6 +644,19 @@ FACT(moved_level, "MASK-14 a level moves with who drives it, as one interrupt, e
 /*
  * The IOAPIC.
  */
+FACT(level_after_edge, "MASK-14 of a level at a pin that was edge triggered the IOAPIC's state tells")
+{
+	boot();
+	program_pin(PIN_GSI, VECTOR, EDGE);
+	kvm_irq_line(vm, PIN_GSI, 1);
+	program_pin(PIN_GSI, VECTOR, LEVEL);
+	TEST_ASSERT(pin_is_high(PIN_GSI), "It does not while the level is that of the edge");
+	kvm_irq_line(vm, PIN_GSI, 0);
+	TEST_ASSERT(!pin_is_high(PIN_GSI), "It tells of no level");
+	kvm_irq_line(vm, PIN_GSI, 1);
+	TEST_ASSERT(pin_is_high(PIN_GSI), "It does not tell of a level");
+}
+
 FACT(ioapic_masked, "MASK-11 what comes for a pin that the IOAPIC masks is pending")
 {
 	boot();
@@ -857,6 +870,21 @@ FACT(pit_level, "MASK-15 a PIT ticks on after its tick was dropped on a level tr
 	program_pin(PIT_GSI, VECTOR, LEVEL);
 	unmask(PIT_GSI);
 	program_pin(PIT_GSI, VECTOR, EDGE);
+	pit_ticks_on(VECTOR);
+}
+
+/* The PIC has an edge, too, that nobody takes.  So there is no bit to wait for. */
+FACT(pit_level_unheard, "MASK-15 so does one whose tick is in a PIC that nobody listens to")
+{
+	boot_with_pit();
+	run_in_guest(guest_set_imr, 0xff, 0xff, 0);
+	program_pin(PIT_GSI, VECTOR, LEVEL);
+	run_in_guest(guest_start_pit, PIT_HZ / 100, 0, 0);
+	pit_ticks_on(VECTOR);
+	mask(PIT_GSI);
+	take_irqs();
+	usleep(200000);
+	unmask(PIT_GSI);
 	pit_ticks_on(VECTOR);
 }
 
