@@ -15,7 +15,7 @@ export WITHIN GIC DIST KDIR KEEP UNDO ROUNDS BUILT LIVE_TESTS LIVE_ROWS
 
 .NOTPARALLEL:
 .SILENT:
-.PHONY: help setup tree kernel modules live dkms tests guest run check clients churn fuzz series refresh lint bench bisect mutate models coverage kcsan compile-all clean
+.PHONY: help setup tree kernel modules live dkms tests guest run check clients churn fuzz series refresh lint bench bisect mutate models coverage kcsan irqsoff compile-all clean
 
 help:
 	sed -n 's/^#: \{0,1\}//p' Makefile
@@ -45,6 +45,7 @@ help:
 #: make coverage  which lines and branches of ours the tests reach, on svm, vmx and svm-nrips
 #: make kcsan     all tests with two CPUs, on a kernel in which KCSAN looks for data races, and
 #:                the fuzzer for SECONDS=300
+#: make irqsoff   how long each operation keeps interrupts or preemption off, among many objects
 #: make fuzz      random operations against a model of the rules, for SECONDS=600, from SEED=1 on;
 #:                KCOV=1: and more of those that reach new code
 #: make compile-all  does KVM compile for each architecture, without warnings? TARGET=riscv64
@@ -122,7 +123,7 @@ fuzz: setup
 	dev/tests.sh
 	dev/fuzz.sh
 
-series refresh lint bench bisect mutate models coverage kcsan:
+series refresh lint bench bisect mutate models coverage kcsan irqsoff:
 	test -x dev/$@.sh || { echo 'error: make $@ is not there yet' >&2; exit 1; }
 	dev/setup.sh $(if $(filter bench,$@),gnuplot-nox) $(if $(filter models,$@),$(if $(filter herd7,$(WITH)),,spin))
 	dev/$@.sh

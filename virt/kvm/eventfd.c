@@ -130,11 +130,13 @@ static int irqfd_wakeup(wait_queue_entry_t *wait, unsigned int mode, int sync,
  * struct irqfd_poll_table - how irqfd_assign() gets at the eventfd's wait queue
  * @pt: handed to the eventfd's poll
  * @irqfd: whose wait entry to add there
+ * @wqh: that queue
  * @error: what that has come to
  */
 struct irqfd_poll_table {
 	poll_table pt;
 	struct kvm_kernel_irqfd *irqfd;
+	wait_queue_head_t *wqh;
 	int error;
 };
 
@@ -144,29 +146,36 @@ static void irqfd_queue_wait(struct file *file, wait_queue_head_t *wqh,
 	struct irqfd_poll_table *table =
 		container_of(pt, struct irqfd_poll_table, pt);
 
+	table->wqh = wqh;
+
 	/* What it consumes nobody else gets to see; there is one like that at most. */
 	table->error = add_wait_queue_priority_exclusive(wqh, &table->irqfd->wait);
 }
 
 /*
  * From here on signals raise interrupts.  A signal before the wait entry is
- * added leaves its count for the sample that poll takes afterwards, and that
- * raises one interrupt, through the work, without consuming the count.
+ * added leaves its count for the sample that is taken afterwards, and that
+ * raises one interrupt, through the work, without consuming the count.  Without
+ * the lock that could be the count of a signal that is about to raise its own.
  * -EBUSY: somebody other than KVM consumes what this eventfd counts.
  */
 static int irqfd_arm(struct kvm_kernel_irqfd *irqfd, struct file *file)
 {
 	struct irqfd_poll_table table = { .irqfd = irqfd };
-	__poll_t events;
 
 	init_waitqueue_func_entry(&irqfd->wait, irqfd_wakeup);
 	init_poll_funcptr(&table.pt, irqfd_queue_wait);
 
-	events = vfs_poll(file, &table.pt);
-	if (!table.error && events & EPOLLIN)
+	vfs_poll(file, &table.pt);
+	if (table.error)
+		return table.error;
+
+	guard(spinlock_irq)(&table.wqh->lock);
+	/* Of an eventfd that reads the count, and nothing else. */
+	if (vfs_poll(file, NULL) & EPOLLIN)
 		kvm_irqfd_queue_work(irqfd);
 
-	return table.error;
+	return 0;
 }
 
 /*

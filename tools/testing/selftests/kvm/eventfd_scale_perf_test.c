@@ -6,6 +6,9 @@
  * All operations of a kind and a number are measured one after the other, in one VM
  * that has so many, several times, of which the least counts: what a timer or the
  * allocator adds now and then is not what they cost among many.
+ *
+ * With -i instead: the longest for which each kept interrupts or preemption off, and
+ * where, as the kernel's tracer of that has it.
  */
 #include <dirent.h>
 
@@ -44,6 +47,66 @@
 
 static int kvm_fd;
 static int nr_routes;
+
+/*
+ * The longest section with interrupts or preemption off, of all CPUs, in microseconds.
+ */
+#define TRACING "/sys/kernel/tracing/"
+
+static bool by_section;
+
+struct section {
+	u64 us;
+	char in[80];
+};
+
+static void write_tracing(const char *name, const char *text)
+{
+	int fd = open(name, O_WRONLY | O_TRUNC);
+
+	TEST_ASSERT(fd >= 0 && write(fd, text, strlen(text)) == strlen(text),
+		    "%s does not take '%s', errno: %i", name, text, errno);
+	close(fd);
+}
+
+/* Preemption is off while a guest runs, and no interrupt has to wait for that. */
+static void start_sections(bool guest)
+{
+	static int tracer = -1;
+
+	if (tracer != guest) {
+		/* It would take ten times as long to trace all functions. */
+		write_tracing(TRACING "options/function-trace", "0");
+		write_tracing(TRACING "current_tracer", guest ? "irqsoff" : "preemptirqsoff");
+		tracer = guest;
+	}
+	write_tracing(TRACING "tracing_max_latency", "0");
+}
+
+/* Where it has ended: that is the first line of the stack. */
+static struct section longest_section(void)
+{
+	struct section section = { .us = NONE };
+	char line[256];
+	FILE *file;
+
+	/* To look would be a section, too. */
+	write_tracing(TRACING "tracing_on", "0");
+	file = fopen(TRACING "trace", "r");
+	TEST_ASSERT(file, "There is no trace, errno: %i", errno);
+	while (fgets(line, sizeof(line), file) &&
+	       sscanf(line, " => %79[a-z_A-Z0-9.]", section.in) != 1)
+		sscanf(line, "# latency: %lu us", &section.us);
+	fclose(file);
+	write_tracing(TRACING "tracing_on", "1");
+	TEST_ASSERT(section.us != NONE && section.in[0], "The trace tells of no section");
+	return section;
+}
+
+static void print_section(const char *name, const struct section *section)
+{
+	printf(format, name, (double)section->us, section->in);
+}
 
 /* What a kworker has run, in nanoseconds; 0 if that process is none. */
 static u64 kworker_ns(const char *pid)
@@ -317,6 +380,7 @@ static void guest_fast(u64 nr, u64 unused1, u64 unused2)
 		asm volatile("movl %0, (%1)" : : "r"(0), "r"(FAST_GPA) : "memory");
 }
 
+/* The guest runs in them. */
 static u64 kick_pio(int i)
 {
 	return time_guest("kick", guest_pio, NR_KICKS, 0) / NR_KICKS;
@@ -370,6 +434,7 @@ static u64 end_vm(int i)
 static const struct operation {
 	const char *name;
 	u64 (*measure)(int round);
+	bool guest;
 } operations[] = {
 	{ "ioeventfd, assign",		assign_ioeventfd },
 	{ "ioeventfd, deassign",	deassign_ioeventfd },
@@ -381,9 +446,9 @@ static const struct operation {
 	{ "gsi, mask",			mask_gsi },
 	{ "gsi, unmask",		unmask_gsi },
 	{ "routing, set",		change_routes },
-	{ "kick on a port",		kick_pio },
-	{ "kick on MMIO, length 4",	kick_mmio },
-	{ "kick on MMIO, length 0",	kick_fast },
+	{ "kick on a port",		kick_pio, true },
+	{ "kick on MMIO, length 4",	kick_mmio, true },
+	{ "kick on MMIO, length 0",	kick_fast, true },
 	{ "signal until the IRR, MSI",	signal_msi },
 	{ "signal until the IRR, pin",	signal_pin },
 	{ "VM with an irqchip, create",	create_vm },
@@ -413,14 +478,27 @@ static void boot_with(const struct kind *kind, int nr)
 
 static void measure_operation(const struct operation *op, const struct kind *kind, int nr)
 {
+	struct section section = { .us = NONE }, now;
 	u64 least = NONE;
 	char name[80];
 	int i;
 
-	for (i = 0; i < ROUNDS; i++)
-		least = min(least, op->measure(i));
 	snprintf(name, sizeof(name), "%s, among %d %s", op->name, nr, kind->name);
-	if (least != NONE)
+	for (i = 0; i < ROUNDS; i++) {
+		if (by_section)
+			start_sections(op->guest);
+		least = min(least, op->measure(i));
+		if (!by_section || least == NONE)
+			continue;
+		now = longest_section();
+		if (now.us < section.us)
+			section = now;
+	}
+	if (least == NONE)
+		return;
+	if (by_section)
+		print_section(name, &section);
+	else
 		printf(format, name, (double)least);
 }
 
@@ -431,6 +509,9 @@ static void drop_vcpu(void)
 
 	TEST_ASSERT(size > 0 && !munmap(vcpu->run, size) && !close_vcpu_fd(vcpu),
 		    "The vCPU does not go, errno: %i", errno);
+	/* Nor is a long section to hide another in which the guest's memory is unmapped. */
+	if (by_section)
+		vm_mem_region_delete(vm, 0);
 }
 
 static void close_all(int *fds, int nr)
@@ -443,14 +524,22 @@ static void close_all(int *fds, int nr)
 static void measure_end(const struct kind *kind, int nr)
 {
 	bool vms = kind->add == add_vms;
+	struct section section;
 	char name[80];
 	u64 ticks, ns;
 
 	if (!vms)
 		drop_vcpu();
+	if (by_section)
+		start_sections(false);
 	ns = CPU_NS(ticks = TICKS(close_all(vms ? many_fds : &vm->fd, vms ? nr : 1)));
 
 	snprintf(name, sizeof(name), "end of %s%d %s", vms ? "" : "a VM with ", nr, kind->name);
+	if (by_section) {
+		section = longest_section();
+		print_section(name, &section);
+		return;
+	}
 	printf(format, name, (double)ticks);
 	strcat(name, ", ns of a CPU");
 	printf(format, name, (double)ns);
@@ -458,11 +547,20 @@ static void measure_end(const struct kind *kind, int nr)
 
 static void measure_all(const struct kind *kind, int nr)
 {
+	struct section section;
+	char name[80];
 	int i;
 
 	boot_with(kind, nr);
+	if (by_section)
+		start_sections(false);
 	if (!kind->add(nr))
 		return;
+	if (by_section) {
+		section = longest_section();
+		snprintf(name, sizeof(name), "%d %s, made", nr, kind->name);
+		print_section(name, &section);
+	}
 	for (i = 0; i < ARRAY_SIZE(operations); i++)
 		measure_operation(&operations[i], kind, nr);
 	measure_end(kind, nr);
@@ -534,27 +632,41 @@ static const struct total {
 	const char *name;
 	u64 (*measure)(int a, int b);
 	int a, b;
+	bool guest;
 } totals[] = {
 	{ "100 zones taken off the 2000 doorbells they cover", uncover, 100, 2000 },
 	{ "400 zones taken off the 8000 doorbells they cover", uncover, 400, 8000 },
-	{ "IN that a zone declines",			decline_in, 1 },
-	{ "IN that 980 zones decline",			decline_in, NR_ZONES },
-	{ "OUT that a zone declines, its ring full",	decline_out, 1 },
-	{ "OUT that 980 zones decline, their ring full", decline_out, NR_ZONES },
+	{ "IN that a zone declines",			decline_in, 1, .guest = true },
+	{ "IN that 980 zones decline",			decline_in, NR_ZONES, .guest = true },
+	{ "OUT that a zone declines, its ring full",	decline_out, 1, .guest = true },
+	{ "OUT that 980 zones decline, their ring full", decline_out, NR_ZONES, .guest = true },
 	{ "end of 1000 eventfds with irqfds, then of their VM", close_eventfds, 1000 },
 	{ "end of 10000 eventfds with irqfds, then of their VM", close_eventfds, VERY_MANY },
 };
 
 static void measure_total(const struct total *total)
 {
+	struct section section;
+	u64 ticks;
+
 	boot();
-	printf(format, total->name, (double)total->measure(total->a, total->b));
+	if (by_section)
+		start_sections(total->guest);
+	ticks = total->measure(total->a, total->b);
+	if (by_section) {
+		section = longest_section();
+		print_section(total->name, &section);
+	} else {
+		printf(format, total->name, (double)ticks);
+	}
 }
 
 static void help(const char *name, int status)
 {
-	printf("usage: %s [-c] [-t] [TEXT]\n"
+	printf("usage: %s [-c] [-i] [-t] [TEXT]\n"
 	       "  -c  in nanoseconds of the clock, not ticks of the TSC\n"
+	       "  -i  the longest section with interrupts or preemption off, in microseconds,\n"
+	       "      and where: needs a kernel with IRQSOFF_TRACER and PREEMPT_TRACER\n"
 	       "  -t  separate by tabs\n"
 	       "  TEXT  only kinds of objects, or totals, whose name contains TEXT\n", name);
 	exit(status);
@@ -565,17 +677,20 @@ int main(int argc, char *argv[])
 	const char *text = "";
 	const struct total *total;
 	const struct kind *kind;
+	bool tabs = false;
 	const int *nr;
 	int opt;
 
-	format = "%-60s %12.0f\n";
-	while ((opt = getopt(argc, argv, "cht")) != -1) {
+	while ((opt = getopt(argc, argv, "chit")) != -1) {
 		switch (opt) {
 		case 'c':
 			by_clock = true;
 			break;
+		case 'i':
+			by_section = true;
+			break;
 		case 't':
-			format = "%s\t%.0f\n";
+			tabs = true;
 			break;
 		default:
 			help(argv[0], opt == 'h' ? KSFT_PASS : KSFT_FAIL);
@@ -583,6 +698,10 @@ int main(int argc, char *argv[])
 	}
 	if (optind < argc)
 		text = argv[optind];
+	if (by_section)
+		format = tabs ? "%s\t%.0f\t%s\n" : "%-60s %6.0f  %s\n";
+	else
+		format = tabs ? "%s\t%.0f\n" : "%-60s %12.0f\n";
 
 	setlinebuf(stdout);
 	set_nr_files(2 * VERY_MANY + 100);

@@ -671,6 +671,12 @@ static inline void set_pic_state(int chip, u8 irr, u8 imr, u8 isr, u8 last)
 	pic_update();
 }
 
+/* An edge that has been delivered is not in the IRR; on stock nor is a level after it. */
+static inline bool pin_irr(struct pin *pin)
+{
+	return pin->irr && !(pin->delivered && (!pin->level || kvm_is_older()));
+}
+
 /* KVM_GET_IRQCHIP and KVM_SET_IRQCHIP, of all chips. */
 static inline u32 ioapic_irr(void)
 {
@@ -678,7 +684,7 @@ static inline u32 ioapic_irr(void)
 	int i;
 
 	for (i = 0; i < 24; i++)
-		irr |= v->pins[i].irr && !v->pins[i].delivered ? BIT(i) : 0;
+		irr |= pin_irr(&v->pins[i]) ? BIT(i) : 0;
 	return irr;
 }
 

@@ -518,7 +518,7 @@ static inline bool ioapic_differs(void)
 
 	for (i = 0; i < 24; i++) {
 		struct pin *pin = &v->pins[i];
-		bool irr = pin->irr && !pin->delivered;
+		bool irr = pin_irr(pin);
 
 		if (!!(state.irr & BIT(i)) != irr)
 			return differs(irr, !irr, "ioapic().irr >> %d & 1", i);
