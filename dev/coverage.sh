@@ -5,8 +5,8 @@
 # own. The modules are built with what counts, in a copy of the tree, the kernel only with what
 # keeps the counters, and with what makes allocations fail. Weak functions that x86 has others
 # for are left out, and a branch that nobody has come to, in a line that has run: that is in the
-# branch before it, or in what the compiler has dropped. No function is inlined, or else each
-# copy of it would have branches of its own.
+# branch before it, or in what the compiler has dropped. No function is inlined but what
+# says so, or else each copy of it would have branches of its own.
 . "$(dirname "$0")/lib.sh"
 unset DEBUG ICOUNT CPUS DIST
 
@@ -23,7 +23,7 @@ work=$build/coverage.data
 log=$logs/coverage
 
 prepare_coverage() {
-	printf '%s\n' 'GCOV_PROFILE := y' 'ccflags-y += -fno-inline' >> "$1/arch/x86/kvm/Makefile" &&
+	printf '%s\n' 'GCOV_PROFILE := y' 'ccflags-y += -fno-inline-small-functions -fno-inline-functions-called-once -fno-partial-inlining' >> "$1/arch/x86/kvm/Makefile" &&
 		grep -E '^CONFIG_(DEBUG_KERNEL|FAULT|FAIL)' "$top/dev/config/debug.config" >> "$1/.config"
 }
 

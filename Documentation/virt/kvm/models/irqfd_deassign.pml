@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * A signal against two deassigns of the same irqfd, and one in another VM: virt/kvm/eventfd.c,
- * irqfd_wakeup(), irqfd_claim(), irqfd_wait_retired() and irqfds_retire(). IRQFD-26, IRQFD-27 and IRQFD-31: when
- * any of them has returned nothing is injected, a signal that KVM has taken is injected, and
- * all others stay in the counter.
+ * irqfd_wakeup(), irqfd_claim(), irqfd_wait_retired() and irqfds_retire(), here with
+ * irqfds_disarm(). IRQFD-26, IRQFD-27 and IRQFD-31: when any of them has returned nothing is
+ * injected, a signal that KVM has taken is injected, and all others stay in the counter.
  *
  * NO_CLAIM: who deassigns does not ask whether it is live; finds "!(freed)"
  * NO_WAIT: who finds it retired does not wait; finds "!(returned)"

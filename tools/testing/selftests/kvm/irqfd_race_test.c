@@ -6,6 +6,7 @@
  * Documentation/virt/kvm/eventfd.rst.
  */
 #include "irqfd_race.h"
+#include "kvm_trace.h"
 
 #define OTHER_GSI	(MSI_GSI + 1)
 
@@ -245,6 +246,52 @@ FACT(assign_signal_pin, "IRQFD-19 a signal during assign pulses a pin")
 	boot_for_pin();
 	contest_assign_signal();
 }
+
+#ifdef __x86_64__
+/* At any moment of an assign that is delayed. */
+static void signal_later(void)
+{
+	struct timespec start, now;
+	long usecs = random() % 300;
+
+	clock_gettime(CLOCK_MONOTONIC, &start);
+	do {
+		clock_gettime(CLOCK_MONOTONIC, &now);
+	} while ((now.tv_sec - start.tv_sec) * 1000000 + (now.tv_nsec - start.tv_nsec) / 1000 < usecs);
+	signal_it();
+}
+
+/* Two are one in the IRR, so that the attempts are counted.  The deassign waits for them. */
+static int judge_one_attempt(void)
+{
+	u64 count = eventfd_take(fd);
+	int unused, nr;
+
+	irqfd_deassign(vm, gsi, fd);
+	nr = kvm_trace_count("kvm_apic_accept_irq", "", &unused);
+	TEST_ASSERT(nr == 1, "One signal has come %d times", nr);
+	take_vector(VECTOR);
+	kvm_trace_clear();
+	return count;
+}
+
+FACT(assign_signal_once, "IRQFD-13 a signal during assign is one attempt to inject")
+{
+	boot_for_msi();
+	take_vector(VECTOR);
+	kvm_trace_begin();
+	kvm_trace_enable("kvm_apic_accept_irq");
+	/* Before the count is looked at, and while it is about to be consumed. */
+	if (get_nprocs() > 1 && kvm_has_doorbell_device()) {
+		doorbell_delay("eventfd_poll", 50);
+		doorbell_delay("irqfd_wakeup", 100);
+	}
+	CONTEST(.rounds = 200,
+		.racers = { assign_it, signal_later },
+		.judge = judge_one_attempt,
+		.outcomes = { { "assign was first" }, { "the signal was first" } });
+}
+#endif
 
 static int judge_signal_deassign(void)
 {
