@@ -162,6 +162,7 @@ static void irqfd_queue_wait(struct file *file, wait_queue_head_t *wqh,
 static int irqfd_arm(struct kvm_kernel_irqfd *irqfd, struct file *file)
 {
 	struct irqfd_poll_table table = { .irqfd = irqfd };
+	__poll_t events;
 
 	init_waitqueue_func_entry(&irqfd->wait, irqfd_wakeup);
 	init_poll_funcptr(&table.pt, irqfd_queue_wait);
@@ -170,9 +171,11 @@ static int irqfd_arm(struct kvm_kernel_irqfd *irqfd, struct file *file)
 	if (table.error)
 		return table.error;
 
-	guard(spinlock_irq)(&table.wqh->lock);
 	/* Of an eventfd that reads the count, and nothing else. */
-	if (vfs_poll(file, NULL) & EPOLLIN)
+	spin_lock_irq(&table.wqh->lock);
+	events = vfs_poll(file, NULL);
+	spin_unlock_irq(&table.wqh->lock);
+	if (events & EPOLLIN)
 		kvm_irqfd_queue_work(irqfd);
 
 	return 0;

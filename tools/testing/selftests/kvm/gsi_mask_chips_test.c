@@ -644,7 +644,7 @@ FACT(moved_level, "MASK-14 a level moves with who drives it, as one interrupt, e
 /*
  * The IOAPIC.
  */
-FACT(level_after_edge, "MASK-14 of a level at a pin that was edge triggered the IOAPIC's state tells")
+FACT(level_after_edge, "MASK-14 of a level at a pin that was edge triggered the IOAPIC tells")
 {
 	boot();
 	program_pin(PIN_GSI, VECTOR, EDGE);

@@ -251,13 +251,13 @@ FACT(assign_signal_pin, "IRQFD-19 a signal during assign pulses a pin")
 /* At any moment of an assign that is delayed. */
 static void signal_later(void)
 {
+	long nsecs = random() % 300000;
 	struct timespec start, now;
-	long usecs = random() % 300;
 
 	clock_gettime(CLOCK_MONOTONIC, &start);
 	do {
 		clock_gettime(CLOCK_MONOTONIC, &now);
-	} while ((now.tv_sec - start.tv_sec) * 1000000 + (now.tv_nsec - start.tv_nsec) / 1000 < usecs);
+	} while ((now.tv_sec - start.tv_sec) * 1000000000l + now.tv_nsec - start.tv_nsec < nsecs);
 	signal_it();
 }
 
