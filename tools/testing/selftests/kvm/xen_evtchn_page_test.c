@@ -233,7 +233,7 @@ static void must_select(u8 *page, int offset, bool long_mode, int bit)
 	TEST_ASSERT_EQ(info[i], 1 << (bit % 8));
 	info[i] = 0;
 	for (i = 0; i < PAGE_SIZE; i++)
-		TEST_ASSERT(!page[i], "Byte %d of the page has changed, by an event at %d", i, offset);
+		TEST_ASSERT(!page[i], "Byte %d has changed by an event at %d", i, offset);
 }
 
 static void try_vcpu_info(struct kvm_vcpu *vcpu, int offset, bool long_mode)
