@@ -16,6 +16,12 @@ report shellcheck "$logs/lint-sh"
 # Words that it takes for others: filp, statics, nd, ExtINT; and half a word in a hunk's head.
 (cd "$top" && codespell -q 2 -L filp,statics,nd,extint,struc README.md patches Documentation dev arch virt include tools cuts) > "$logs/lint-spell" 2>&1
 report codespell "$logs/lint-spell"
+# In a test of the harness it ends the plan in the middle: main() is its place, and SKIP() in a test.
+(cd "$top/tools/testing/selftests/kvm" && grep -l kvm_test_harness.h -- *.c | xargs awk '
+	FNR == 1 { main = 0 }
+	/^int main/ { main = 1 }
+	!main && /TEST_REQUIRE\(/ { print FILENAME ":" FNR ": TEST_REQUIRE() within a test" }') > "$logs/lint-require"
+report "the plan" "$logs/lint-require"
 
 say "lint: every file of ours and every cut belongs to one topic"
 (cd "$top" && find virt include arch tools Documentation -type f 2>/dev/null | sort) > "$build/lint.ours"

@@ -103,7 +103,6 @@ KVM_ONE_VCPU_TEST(ioapic_destination, old_one_acknowledges_no_more, guest_main)
 		.flags = KVM_IRQFD_FLAG_RESAMPLE,
 	};
 
-	TEST_REQUIRE(kvm_has_cap(KVM_CAP_IRQFD_RESAMPLE));
 	vm_vcpu_add(vcpu->vm, DEST, guest_main);
 	virt_map(vcpu->vm, APIC_DEFAULT_GPA, APIC_DEFAULT_GPA, 1);
 	virt_map(vcpu->vm, IOAPIC_GPA, IOAPIC_GPA, 1);
@@ -120,6 +119,7 @@ KVM_ONE_VCPU_TEST(ioapic_destination, old_one_acknowledges_no_more, guest_main)
 int main(int argc, char *argv[])
 {
 	TEST_REQUIRE(kvm_has_cap(KVM_CAP_IRQCHIP));
+	TEST_REQUIRE(kvm_has_cap(KVM_CAP_IRQFD_RESAMPLE));
 
 	return test_harness_run(argc, argv);
 }

@@ -85,7 +85,6 @@ KVM_ONE_VCPU_TEST(nested_extint, comes_on_entry, l1_main)
 {
 	gva_t vmx_pages;
 
-	TEST_REQUIRE(kvm_cpu_has(X86_FEATURE_VMX));
 	virt_map(vcpu->vm, APIC_DEFAULT_GPA, APIC_DEFAULT_GPA, 1);
 	vcpu_alloc_vmx(vcpu->vm, &vmx_pages);
 	vcpu_args_set(vcpu, 1, vmx_pages);
@@ -98,6 +97,7 @@ KVM_ONE_VCPU_TEST(nested_extint, comes_on_entry, l1_main)
 int main(int argc, char *argv[])
 {
 	TEST_REQUIRE(kvm_has_cap(KVM_CAP_IRQCHIP));
+	TEST_REQUIRE(kvm_cpu_has(X86_FEATURE_VMX));
 
 	return test_harness_run(argc, argv);
 }

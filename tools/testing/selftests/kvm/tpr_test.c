@@ -361,21 +361,27 @@ KVM_ONE_VCPU_TEST(tpr, restored, guest_restored)
 }
 
 /* AVIC needs no intercept. */
-static void run_with_l2(struct kvm_vcpu *vcpu, u64 npt)
+static bool can_run_l2(void)
+{
+	return host_cpu_is_amd && kvm_cpu_has(X86_FEATURE_SVM) && !get_kvm_amd_param_bool("avic");
+}
+
+static void run_with_l2(struct kvm_vcpu *vcpu, void *guest_code, u64 npt)
 {
 	gva_t svm;
 
-	TEST_REQUIRE(host_cpu_is_amd && kvm_cpu_has(X86_FEATURE_SVM));
-	TEST_REQUIRE(!get_kvm_amd_param_bool("avic"));
+	vcpu_arch_set_entry_point(vcpu, guest_code);
 	vcpu_alloc_svm(vcpu->vm, &svm);
 	vcpu_args_set(vcpu, 2, svm, npt);
 	vm_install_exception_handler(vcpu->vm, VECTOR, guest_note_irq);
 	run(vcpu);
 }
 
-KVM_ONE_VCPU_TEST(tpr, lowered_after_exit_of_l2, guest_leave_l2)
+TEST_F(tpr, lowered_after_exit_of_l2)
 {
-	run_with_l2(vcpu, 0);
+	if (!can_run_l2())
+		SKIP(return, "SVM without AVIC is needed");
+	run_with_l2(self->vcpu, guest_leave_l2, 0);
 }
 
 /* Present, and all rights. */
@@ -400,31 +406,41 @@ static u64 create_npt(struct kvm_vm *vm)
 }
 
 /* With NPT, as else KVM is left with L2's page tables until userspace sets CR3, say. */
-KVM_ONE_VCPU_TEST(tpr, lowered_after_set_nested_state, guest_made_leave_l2)
+TEST_F(tpr, lowered_after_set_nested_state)
 {
-	TEST_REQUIRE(kvm_has_cap(KVM_CAP_NESTED_STATE) && kvm_cpu_has(X86_FEATURE_NPT));
-	run_with_l2(vcpu, create_npt(vcpu->vm));
+	if (!can_run_l2() || !kvm_has_cap(KVM_CAP_NESTED_STATE) || !kvm_cpu_has(X86_FEATURE_NPT))
+		SKIP(return, "SVM and NPT, without AVIC, and KVM_CAP_NESTED_STATE are needed");
+	run_with_l2(self->vcpu, guest_made_leave_l2, create_npt(self->vcpu->vm));
 }
 
-static void run_with_vapic(struct kvm_vcpu *vcpu)
+static bool can_have_vapic(void)
+{
+	return kvm_has_cap(KVM_CAP_VAPIC) &&
+	       (!host_cpu_is_amd || !get_kvm_amd_param_bool("avic"));
+}
+
+static void run_with_vapic(struct kvm_vcpu *vcpu, void *guest_code)
 {
 	struct kvm_vm *vm = vcpu->vm;
 
-	TEST_REQUIRE(kvm_has_cap(KVM_CAP_VAPIC));
-	TEST_REQUIRE(!host_cpu_is_amd || !get_kvm_amd_param_bool("avic"));
+	vcpu_arch_set_entry_point(vcpu, guest_code);
 	vapic_gpa = addr_gva2gpa(vm, vm_alloc_page(vm));
 	vm_install_exception_handler(vm, VECTOR, guest_note_irq);
 	run(vcpu);
 }
 
-KVM_ONE_VCPU_TEST(tpr, lowered_after_the_end_of_vapic, guest_vapic_ends)
+TEST_F(tpr, lowered_after_the_end_of_vapic)
 {
-	run_with_vapic(vcpu);
+	if (!can_have_vapic())
+		SKIP(return, "KVM_CAP_VAPIC without AVIC is needed");
+	run_with_vapic(self->vcpu, guest_vapic_ends);
 }
 
-KVM_ONE_VCPU_TEST(tpr, lowered_by_userspace_in_the_vapic_page, guest_vapic_lowered)
+TEST_F(tpr, lowered_by_userspace_in_the_vapic_page)
 {
-	run_with_vapic(vcpu);
+	if (!can_have_vapic())
+		SKIP(return, "KVM_CAP_VAPIC without AVIC is needed");
+	run_with_vapic(self->vcpu, guest_vapic_lowered);
 }
 
 int main(int argc, char *argv[])
