@@ -18,6 +18,7 @@ static const s8 home_pics[] = { 5, -1, 3, 11, 1, -1, 7, -1, -1, 0, -1, -1 };
 
 /* Those that may have a route. */
 #define NR_HOMES	10
+#define NR_HOMES_MAX	ARRAY_SIZE(gsi_numbers)
 static const u8 vectors[] = { 0x41, 0x51, 0x52, 0x61, 0x71, 0x81 };
 
 static const u64 mmio_addrs[] = {
@@ -28,7 +29,7 @@ static const u64 mmio_addrs[] = {
 static const u64 pio_addrs[] = { 0x500, 0x504, 0x501, 0x502, 0x508, 0x8000, 0xfff8, 0x42 };
 static const u64 values[] = {
 	0, 1, 0xff, 0x100, 0x100000001, 0xffffffff, 0x80000000, 0x8000000000000000, 7,
-	0x6261, 0x64636261,
+	0x6261, 0x64636261, -2ull,
 };
 
 static const u32 lens[] = { 4, 0, 1, 2, 8 };
@@ -37,10 +38,12 @@ static const u32 lens[] = { 4, 0, 1, 2, 8 };
 
 static struct theme {
 	bool off[NR_KINDS_MAX];
+	u8 homes[NR_HOMES_MAX];	/* whose pins a GSI may have */
 	u8 gsis[4], addrs[3], ports[3], vals[3], lens[3];
 	u8 nr_gsis, nr_addrs, nr_vals, nr_lens, nr_fds;
 	u8 kicks;		/* on MMIO, on ports, or both */
 	bool two_vms;
+	u8 more;		/* of this kind there are many */
 } theme;
 
 /*

@@ -65,6 +65,15 @@ static inline int second_accept(int vector)
 	return 1;
 }
 
+/* A second one waits behind the first, and no third. */
+static inline int second_accept_nmi(void)
+{
+	if (!v->second.is_there)
+		return 0;
+	v->second.nmis = min(v->second.nmis + 1, 2);
+	return 1;
+}
+
 /*
  * The PICs, whose pins of masked GSIs are held.
  */
@@ -173,6 +182,8 @@ static inline int send_msi(struct route *route)
 {
 	if (route->nobody)
 		return 0;
+	if (route->nmi)
+		return second_accept_nmi();
 	if (route->second)
 		return second_accept(route->vector);
 	if (!route->everybody)

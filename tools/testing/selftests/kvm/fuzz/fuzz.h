@@ -193,7 +193,7 @@ struct route {
 	u8 type;
 	u8 vector;
 	s8 pin, pic;		/* -1: none */
-	bool level, nobody, everybody, second;	/* of an MSI */
+	bool level, nobody, everybody, second, nmi;	/* of an MSI */
 };
 
 enum source { LINE = 1, RESAMPLE = 2, PIT = 4 };
@@ -249,6 +249,7 @@ static struct fuzz_vm {
 	struct {
 		struct kvm_vcpu *vcpu;
 		bool is_there, is_enabled;
+		u8 nmis;
 		u64 irr[4];
 	} second;
 	u64 irr[4], isr[4], tmr[4];

@@ -485,9 +485,20 @@ static inline u32 second_irr(int i)
 	return irr_word(v->second.vcpu, i);
 }
 
+static inline u32 second_nmis(void)
+{
+	struct kvm_vcpu_events events;
+
+	vcpu_events_get(v->second.vcpu, &events);
+	return events.nmi.pending;
+}
+
 static inline bool second_differs(void)
 {
 	int i;
+
+	if (second_nmis() != v->second.nmis)
+		return differs(v->second.nmis, second_nmis(), "second_nmis()");
 
 	for (i = 0; i < 8; i++) {
 		u32 want = v->second.irr[i / 2] >> 32 * (i % 2);

@@ -229,7 +229,8 @@ static inline void op_assign(struct dice *dice)
 	pick_vm(dice);
 	if (!object || !other->object)
 		return;
-	if (kvm_is_older() && object->vm >= 0 && object->vm != vm_nr())
+	/* Which lowers the line, if it is the first to resample it, and fails. */
+	if (kvm_is_older() && object->vm >= 0 && (resample || object->vm != vm_nr()))
 		return;
 	want = assign_error(object, resample);
 	say_use();
@@ -412,6 +413,8 @@ static inline struct kvm_irq_routing_entry msi_entry(u32 gsi, struct route *rout
 		entry.u.msi.address_lo |= 0xff << 12;
 	if (route->second)
 		entry.u.msi.address_lo |= 1 << 12;
+	if (route->nmi)
+		entry.u.msi.data |= APIC_DM_NMI;
 	return entry;
 }
 
@@ -428,13 +431,14 @@ static inline struct route any_route(struct dice *dice, int i)
 	route.nobody = rare(dice, 8);
 	route.everybody = rare(dice, 5) && !route.nobody;
 	route.second = rare(dice, 4) && !route.nobody && !route.everybody;
+	route.nmi = route.second && rare(dice, 3);
 	if (what < 3)
 		return route;
 	route = (struct route) { .type = PINS, .pin = -1, .pic = -1 };
 	if (what != 4)
-		route.pin = home_pins[i];
+		route.pin = home_pins[theme.homes[i]];
 	if (what != 3)
-		route.pic = home_pics[i];
+		route.pic = home_pics[theme.homes[i]];
 	if (route.pin < 0 && route.pic < 0)
 		route.type = NO_ROUTE;
 	return route;
@@ -683,6 +687,7 @@ static inline void op_second(struct dice *dice)
 		say_got(1, "signal_msi(1, INIT_MSI)");
 		say_got(KVM_MP_STATE_INIT_RECEIVED, "mp_state()");
 		v->second.is_enabled = false;
+		v->second.nmis = 0;
 		memset(v->second.irr, 0, sizeof(v->second.irr));
 		must_get("KVM_SIGNAL_MSI", 1, signal_msi(1, INIT_MSI));
 		must_get("KVM_GET_MP_STATE", KVM_MP_STATE_INIT_RECEIVED, mp_state());
@@ -701,7 +706,7 @@ static inline void op_pin(struct dice *dice)
 
 	if (!rare(dice, 10))
 		i = theme.gsis[roll(dice, theme.nr_gsis)];
-	nr = home_pins[i];
+	nr = home_pins[theme.homes[i]];
 	pick_full_vm(dice);
 	if (nr < 0)
 		return;

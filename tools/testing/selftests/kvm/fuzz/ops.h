@@ -309,6 +309,23 @@ static inline void choose(struct dice *dice, u8 *chosen, int nr, int of)
 		chosen[i] = roll(dice, of);
 }
 
+/* Often each GSI has the pins of its own number, as most VMs have them. */
+static inline void cross_homes(struct dice *dice)
+{
+	bool crossed = rare(dice, 3);
+	int i, other;
+	u8 home;
+
+	for (i = 0; i < (int)NR_HOMES_MAX; i++)
+		theme.homes[i] = i;
+	for (i = NR_HOMES - 1; i > 0 && crossed; i--) {
+		other = roll(dice, i + 1);
+		home = theme.homes[i];
+		theme.homes[i] = theme.homes[other];
+		theme.homes[other] = home;
+	}
+}
+
 static inline void make_theme(void)
 {
 	struct dice dice = dice_of(-1, 0);
@@ -334,6 +351,10 @@ static inline void make_theme(void)
 	theme.nr_fds = 2 + roll(&dice, NR_SLOTS - 1);
 	theme.kicks = roll(&dice, 3);
 	theme.two_vms = roll(&dice, 3);
+	theme.more = rare(&dice, 2) ? roll(&dice, NR_KINDS) : NR_KINDS;
+	cross_homes(&dice);
+	if (rare(&dice, 5))
+		theme.gsis[3] = roll(&dice, NR_HOMES_MAX);
 	/* Overlaps, those with the chips as well, are among what ours answers otherwise. */
 	if (kvm_is_older()) {
 		theme.nr_addrs = 1;
@@ -344,20 +365,22 @@ static inline void make_theme(void)
 	}
 }
 
+static inline u32 weight_of(u32 i)
+{
+	if (theme.off[i])
+		return 0;
+	return kinds[i].weight * (i == theme.more ? 4 : 1);
+}
+
 static inline int any_kind(struct dice *dice)
 {
 	u32 sum = 0, i;
 
 	for (i = 0; i < NR_KINDS; i++)
-		sum += theme.off[i] ? 0 : kinds[i].weight;
+		sum += weight_of(i);
 	sum = roll(dice, sum);
-	for (i = 0; i < NR_KINDS; i++) {
-		u32 weight = theme.off[i] ? 0 : kinds[i].weight;
-
-		if (sum < weight)
-			break;
-		sum -= weight;
-	}
+	for (i = 0; i < NR_KINDS && sum >= weight_of(i); i++)
+		sum -= weight_of(i);
 	return i;
 }
 
