@@ -359,6 +359,8 @@ static inline void kick_memory(struct dice *dice)
 	u32 len = sizes[roll(dice, 4)], how = roll(dice, 20), rmw = roll(dice, 5);
 	bool crosses = addr % PAGE + len > PAGE;
 
+	if (value == -2ull && roll(dice, 2))
+		how = 7;
 	if (only_plain_stores(addr, len)) {
 		if (crosses)
 			return;
