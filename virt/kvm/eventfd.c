@@ -126,6 +126,16 @@ static int irqfd_wakeup(wait_queue_entry_t *wait, unsigned int mode, int sync,
 	return consumed;
 }
 
+/* Until irqfd_arm() has looked at the count: it sees by wait->func that one has come. */
+static int irqfd_wakeup_first(wait_queue_entry_t *wait, unsigned int mode,
+			      int sync, void *key)
+{
+	if (key_to_poll(key) & EPOLLIN)
+		wait->func = irqfd_wakeup;
+
+	return irqfd_wakeup(wait, mode, sync, key);
+}
+
 /**
  * struct irqfd_poll_table - how irqfd_assign() gets at the eventfd's wait queue
  * @pt: handed to the eventfd's poll
@@ -156,15 +166,16 @@ static void irqfd_queue_wait(struct file *file, wait_queue_head_t *wqh,
  * From here on signals raise interrupts.  A signal before the wait entry is
  * added leaves its count for the sample that is taken afterwards, and that
  * raises one interrupt, through the work, without consuming the count.  Without
- * the lock that could be the count of a signal that is about to raise its own.
+ * the lock that could be the count of a signal that is about to raise its own;
+ * and what a semaphore still has after a signal raises nothing.
  * -EBUSY: somebody other than KVM consumes what this eventfd counts.
  */
 static int irqfd_arm(struct kvm_kernel_irqfd *irqfd, struct file *file)
 {
 	struct irqfd_poll_table table = { .irqfd = irqfd };
-	__poll_t events;
+	bool counted;
 
-	init_waitqueue_func_entry(&irqfd->wait, irqfd_wakeup);
+	init_waitqueue_func_entry(&irqfd->wait, irqfd_wakeup_first);
 	init_poll_funcptr(&table.pt, irqfd_queue_wait);
 
 	vfs_poll(file, &table.pt);
@@ -173,9 +184,11 @@ static int irqfd_arm(struct kvm_kernel_irqfd *irqfd, struct file *file)
 
 	/* Of an eventfd that reads the count, and nothing else. */
 	spin_lock_irq(&table.wqh->lock);
-	events = vfs_poll(file, NULL);
+	counted = irqfd->wait.func == irqfd_wakeup_first &&
+		  vfs_poll(file, NULL) & EPOLLIN;
+	irqfd->wait.func = irqfd_wakeup;
 	spin_unlock_irq(&table.wqh->lock);
-	if (events & EPOLLIN)
+	if (counted)
 		kvm_irqfd_queue_work(irqfd);
 
 	return 0;

@@ -284,7 +284,7 @@ FACT(assign_signal_once, "IRQFD-13 a signal during assign is one attempt to inje
 	/* Before the count is looked at, and while it is about to be consumed. */
 	if (get_nprocs() > 1 && kvm_has_doorbell_device()) {
 		doorbell_delay("eventfd_poll", 50);
-		doorbell_delay("irqfd_wakeup", 100);
+		doorbell_delay(kvm_is_older() ? "irqfd_wakeup" : "irqfd_wakeup_first", 100);
 	}
 	CONTEST(.rounds = 200,
 		.racers = { assign_it, signal_later },

@@ -304,6 +304,85 @@ static void guest_poll(void)
 	GUEST_DONE();
 }
 
+static void guest_poll_twice(void)
+{
+	int i;
+
+	for (i = 0; i < 2; i++) {
+		GUEST_SYNC(i);
+		xen_hypercall(HYPERCALL_SCHED_OP, SCHEDOP_POLL, &poll_arg);
+	}
+	GUEST_DONE();
+}
+
+static void send_event(struct kvm_vm *vm, u32 port)
+{
+	struct kvm_irq_routing_xen_evtchn event = {
+		.port = port,
+		.priority = KVM_IRQ_ROUTING_XEN_EVTCHN_PRIO_2LEVEL,
+	};
+
+	vm_ioctl(vm, KVM_XEN_HVM_EVTCHN_SEND, &event);
+}
+
+/* For a poll that goes on, which only a signal ends. */
+static bool poll_has_ended;
+
+static void *run_a_poll(void *arg)
+{
+	int ret = __vcpu_run(arg);
+
+	WRITE_ONCE(poll_has_ended, !ret);
+	return NULL;
+}
+
+static void must_end_a_poll(struct kvm_vcpu *vcpu)
+{
+	pthread_t runner;
+	int i;
+
+	poll_has_ended = false;
+	TEST_ASSERT(!pthread_create(&runner, NULL, run_a_poll, vcpu), "pthread_create() failed");
+	/* Were it not there yet, it would end by the port itself, and nothing be seen. */
+	usleep(200000);
+	send_event(vcpu->vm, PORT);
+	for (i = 0; i < 300 && !READ_ONCE(poll_has_ended); i++)
+		usleep(10000);
+	pthread_kill(runner, SIGUSR1);
+	pthread_join(runner, NULL);
+	TEST_ASSERT(poll_has_ended, "The event does not end the poll");
+}
+
+static u64 *be_polled(struct kvm_vcpu *vcpu)
+{
+	struct sigaction action = { .sa_handler = ignore_signal };
+	struct ucall uc;
+
+	TEST_ASSERT(!sigaction(SIGUSR1, &action, NULL), "sigaction() failed");
+	be_xen(vcpu->vm, KVM_XEN_HVM_CONFIG_EVTCHN_SEND);
+	vcpu_run(vcpu);
+	TEST_ASSERT_EQ(get_ucall(vcpu, &uc), UCALL_SYNC);
+	return share_info(vcpu->vm);
+}
+
+/* As long as there is no vcpu_info, nobody takes out of the vCPU what waits for it. */
+KVM_ONE_VCPU_TEST(event_channel, polled_for_again_without_vcpu_info, guest_poll_twice)
+{
+	u64 *ports = be_polled(vcpu);
+
+	must_end_a_poll(vcpu);
+	*ports = 0;
+	must_end_a_poll(vcpu);
+}
+
+KVM_ONE_VCPU_TEST(event_channel, polled_for_beside_one_that_is_pending, guest_poll_twice)
+{
+	be_polled(vcpu);
+	set_vcpu_info(vcpu, SHINFO_GPA + PAGE_SIZE);
+	send_event(vcpu->vm, PORT + 1);
+	must_end_a_poll(vcpu);
+}
+
 static bool zone_is_out;
 
 static void *run_to_done(void *arg)
@@ -328,10 +407,6 @@ static void *unregister_zone(void *arg)
 
 KVM_ONE_VCPU_TEST(event_channel, polled_for_holds_nobody_up, guest_poll)
 {
-	struct kvm_irq_routing_xen_evtchn event = {
-		.port = PORT,
-		.priority = KVM_IRQ_ROUTING_XEN_EVTCHN_PRIO_2LEVEL,
-	};
 	struct kvm_coalesced_mmio_zone zone = { .addr = SHINFO_GPA + 2 * PAGE_SIZE, .size = 4 };
 	pthread_t runner, other;
 	struct ucall uc;
@@ -353,7 +428,7 @@ KVM_ONE_VCPU_TEST(event_channel, polled_for_holds_nobody_up, guest_poll)
 	for (i = 0; i < 500 && !READ_ONCE(zone_is_out); i++)
 		usleep(10000);
 	in_time = READ_ONCE(zone_is_out);
-	vm_ioctl(vcpu->vm, KVM_XEN_HVM_EVTCHN_SEND, &event);
+	send_event(vcpu->vm, PORT);
 	pthread_join(other, NULL);
 	pthread_join(runner, NULL);
 	TEST_ASSERT(in_time, "A zone cannot be unregistered while a vCPU polls");
