@@ -14,7 +14,8 @@
 # test, on two CPUs but races, and of QEMU its clients with less traffic.
 # check.sh all: most, and short for the other bases, if their source is to be had, and for arm64;
 # each if it is to be expected that it ends within WITHIN=60 minutes, by what the first took.
-# At the end all failures are told once more; the last line is the sum.
+# At the end all failures are told once more; the last line is the sum, and how many guests
+# were run again after a failure.
 . "$(dirname "$0")/lib.sh"
 cpus=${CPUS:-2}	# of churn
 unset CPUS
@@ -44,7 +45,7 @@ lock_logs() {
 begin() {
 	mkdir -p "$logs" || die "cannot write to $logs"
 	lock_logs
-	rm -f "$logs"/check-*.verdict "$logs"/check-*.sum || die "cannot write to $logs"
+	rm -f "$logs"/check-*.verdict "$logs"/check-*.sum "$logs/check-again" || die "cannot write to $logs"
 	failed begun "$(name_of "$logs"): its check was cut short"
 }
 told() { rm -f "$logs"/check-begun.*; }
@@ -67,6 +68,8 @@ finish() { # DIRECTORY... of verdicts
 			print p + 0 " passed, " f + 0 " failed, " s + 0 " skipped"; exit f || !p }')
 	status=$?
 	[ $status = 0 ] || find "$@" -name 'check-*.verdict' -exec grep -hv '^ok ' {} +
+	more=$(find "$@" -name check-again -exec cat {} + | wc -l)
+	[ "$more" = 0 ] || total="$total, $more guests run again"
 	echo "$total"
 	exit $status
 }
@@ -133,6 +136,12 @@ fi
 
 names() { for t; do echo "${t##*/}"; done | paste -sd ' ' -; }
 
+# count LIST [MORE]: how many programs these are; nothing if the list has come out empty
+count() {
+	# shellcheck disable=SC2086
+	[ -z "$1" ] || { set -- $1 ${2-}; echo $#; }
+}
+
 # judge ON KERNEL NAME PROGRAMS CMD: a guest whose command runs so many programs
 limit=1800
 judge() {
@@ -144,8 +153,12 @@ judge() {
 	echo 0 1 0 > "$sum" || die "cannot write to $logs"
 	since=$(date +%s)
 	{
-		CMD=$5 ON=$on KERNEL=$2 LOG=$log TIMEOUT=$limit "$top/dev/guest.sh" 2>"$logs/$log.error" ||
-			echo "#@ guest failed, $(tail -n 1 "$logs/$log.error")"
+		if [ -z "$4" ]; then
+			echo "#@ guest failed, its list of tests has come out empty"
+		else
+			CMD=$5 ON=$on KERNEL=$2 LOG=$log TIMEOUT=$limit "$top/dev/guest.sh" 2>"$logs/$log.error" ||
+				echo "#@ guest failed, $(tail -n 1 "$logs/$log.error")"
+		fi
 	} | awk -f "$top/dev/ktap.awk" -v on="$on" -v expect="$4" -v sum="$sum" |
 		tee "$logs/$log.verdict"
 	# shellcheck disable=SC2046
@@ -178,9 +191,10 @@ again() {
 	shift 2
 	out=$logs/again-$1-$2-$3.out
 	until judge "$@" > "$out"; do
-		[ $try -lt "$guests" ] && grep -q "$why" "$logs/$log.error" "$logs/$log.verdict" || break
+		[ -n "$4" ] && [ $try -lt "$guests" ] && grep -q "$why" "$logs/$log.error" "$logs/$log.verdict" || break
 		echo "     $1, $2 kernel, $3: guest $try of $guests has failed:"
 		grep -v '^ok ' "$out" | sed 's/^/     /'
+		echo "$1 $2 $3" >> "$logs/check-again" || die "cannot write to $logs"
 		try=$((try + 1))
 	done
 	cat "$out"
@@ -193,23 +207,20 @@ machine() {
 	options=
 	[ "$2" != stock ] || options='OPTIONS=-o '
 	# Smoke brings two steps of its own, VMs and modules that come and go.
-	# shellcheck disable=SC2086
-	again 2 "$asleep" "$1" "$2" tests "$(set -- $4 $5 $6 ${6:+vms modules}; echo $#)" \
+	again 2 "$asleep" "$1" "$2" tests "$(count "$4" "$5 $6 ${6:+vms modules}")" \
 		"$options/tmp/tests/run_tests $3 $4 -- $5 -- $6"
 }
 
 # slow ON LIMIT PROGRAMS: on ours, with all fast paths off
 slow() {
-	# shellcheck disable=SC2086
-	again 2 "$asleep" "$1" ours slow "$(set -- $3; echo $#)" \
+	again 2 "$asleep" "$1" ours slow "$(count "$3")" \
 		"echo N > /sys/module/kvm/parameters/eventfd_fastpath && /tmp/tests/run_tests $2 $3 -- --"
 }
 
 # unmarked ON LIMIT PROGRAMS: on ours, where no SPTE can mark MMIO, as on hosts whose physical
 # addresses have 52 bits
 unmarked() {
-	# shellcheck disable=SC2086
-	again 2 "$asleep" "$1" ours unmarked "$(set -- $3; echo $#)" \
+	again 2 "$asleep" "$1" ours unmarked "$(count "$3")" \
 		"/tmp/tests/kvm_modules unload && /tmp/tests/kvm_modules load kvm.mmio_caching=0 && /tmp/tests/run_tests $2 $3 -- --"
 }
 
@@ -222,21 +233,18 @@ smp() { # KERNEL PROGRAMS [ON CPUS]
 	svm) [ -n "${DEBUG-}" ] || most=900 ;;
 	*) most=400 ;;
 	esac
-	# shellcheck disable=SC2086
-	CPUS=${4:-2} limit=$most again $guests "$anything" "${3:-svm}" "$1" "smp${4-}" "$(set -- $2; echo $#)" "/tmp/tests/run_tests $each $2 -- --"
+	CPUS=${4:-2} limit=$most again $guests "$anything" "${3:-svm}" "$1" "smp${4-}" "$(count "$2")" "/tmp/tests/run_tests $each $2 -- --"
 }
 
 # What hardware posts: a GICv4 does. Linux' driver of that does not survive VMs that come and
 # go for long: its list of vPEs has had some that were gone.
 posted() { # PROGRAMS
-	# shellcheck disable=SC2086
-	GIC=4 again 3 "$anything" "$arch" ours gicv4 "$(set -- $1; echo $#)" "/tmp/tests/run_tests 300 $1 -- --"
+	GIC=4 again 3 "$anything" "$arch" ours gicv4 "$(count "$1")" "/tmp/tests/run_tests 300 $1 -- --"
 }
 
 # A GICv2 has SPIs alone. What is not about interrupts does not differ there.
 gicv2() { # PROGRAMS
-	# shellcheck disable=SC2086
-	GIC=2 again 2 "$asleep" "$arch" ours gicv2 "$(set -- $1; echo $#)" "/tmp/tests/run_tests 300 $1 -- --"
+	GIC=2 again 2 "$asleep" "$arch" ours gicv2 "$(count "$1")" "/tmp/tests/run_tests 300 $1 -- --"
 }
 
 # Newer kernels can be built without the PIC, the PIT and the IOAPIC; only KVM's modules
@@ -251,8 +259,7 @@ noioapic() { # LIMIT PROGRAMS
 		sum noioapic 0 1 0
 		return
 	}
-	# shellcheck disable=SC2086
-	MODULES=$dir/arch/x86/kvm judge svm ours noioapic "$(set -- $2; echo $#)" "/tmp/tests/run_tests $1 $2 -- --"
+	MODULES=$dir/arch/x86/kvm judge svm ours noioapic "$(count "$2")" "/tmp/tests/run_tests $1 $2 -- --"
 }
 
 # Debian's QEMU as the VMM. It sees the checkout as run.sh has it.
@@ -302,23 +309,27 @@ if [ "${1-}" = noioapic ]; then
 	finish
 fi
 
-# shellcheck disable=SC2046
-smoke=$(names $(our_tests | while read -r t; do
-	! grep -qE '^(BUS_)?SMOKE_FACT' "$top/tools/testing/selftests/kvm/$t.c" || echo "$t"
-done))
+# Once the tree is there, which alone has the list of another architecture than x86.
+find_smoke() {
+	# shellcheck disable=SC2046
+	smoke=$(names $(our_tests | while read -r t; do
+		! grep -qE '^(BUS_)?SMOKE_FACT' "$top/tools/testing/selftests/kvm/$t.c" || echo "$t"
+	done))
+	[ -n "$smoke" ] || die "there is no smoke test in $(name_of "$top/tools/testing/selftests/kvm")"
+}
 
 if [ "${1-}" = churn ]; then
 	[ "$arch" = x86 ] && [ -z "${DEBUG-}${DIST-}" ] || die "churn is for x86, without DEBUG=1 and DIST="
 	rounds=${ROUNDS:-200}
 	case $rounds in *[!0-9]*|0) die "ROUNDS=$ROUNDS must be a number of rounds" ;; esac
 	limit=$((600 + 60 * rounds))
+	find_smoke
 	# In Bochs a round of all would take a minute and more: there, four programs at once.
 	[ "${ON:-svm}" = svm ] || smoke="ioeventfd_life_test irqfd_deassign_test irqfd_life_test irqfd_signal_test"
 	must "$top/dev/kernel.sh" ours
 	must "$top/dev/kernel.sh" stock
 	must "$top/dev/tests.sh" ""
-	# shellcheck disable=SC2086
-	expect=$(set -- $smoke; echo $(($# + 2)))
+	expect=$(count "$smoke" "vms modules")
 	export CPUS="$cpus"
 	judge "${ON:-svm}" ours churn "$expect" "ROUNDS=$rounds /tmp/tests/run_tests 300 -- -- $smoke"
 	judge "${ON:-svm}" stock churn "$expect" "ROUNDS=$rounds OPTIONS=-o /tmp/tests/run_tests 300 -- -- $smoke"
@@ -338,6 +349,7 @@ fi
 [ -n "${NO_STOCK-}${DEBUG-}${DIST-}" ] || must "$top/dev/kernel.sh" stock
 must "$top/dev/kernel.sh" "${DIST:+dist-}${DIST:-ours}"
 must "$top/dev/tests.sh" ""
+find_smoke
 # shellcheck disable=SC2046
 ours=$(names $(our_tests))
 # shellcheck disable=SC2086
@@ -398,7 +410,8 @@ finish_vmx() {
 
 if [ "${1-}" = short ]; then
 	# shellcheck disable=SC2046
-	{ machine vmx ours 900 "$(names $(our_tests | grep nested_))" "" "$smoke"; true; } > "$logs/vmx.out" &
+	nested=$(names $(our_tests | grep nested_))
+	{ machine vmx ours 900 "$nested" "" "$smoke"; true; } > "$logs/vmx.out" &
 	vmx=$!
 	# The load takes a minute, and is the same on every base.
 	# shellcheck disable=SC2046

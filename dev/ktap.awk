@@ -1,6 +1,7 @@
 # Judge the output of run_tests in a guest. Strict: a program that prints TAP must
 # print a plan, every number of it once and in order, and an exit status that
 # agrees. A program of stock's that prints no TAP is one test, by its exit status.
+# And something must have passed: where all is skipped, nothing has been seen.
 # -v on=MACHINE, -v expect=N programs, -v sum=FILE for "PASSED FAILED SKIPPED".
 # Prints a line per program, with the seconds that it took if the guest tells its time; and
 # one per failure, and below what the program has said since its last result.
@@ -127,5 +128,7 @@ END {
 		fail(ended " programs ran, not " expect)
 	if (dead)
 		fail(dead)
+	if (!passed && !failed)
+		fail("nothing of it has passed")
 	print passed + 0, failed + 0, skipped + 0 > sum
 }

@@ -235,14 +235,15 @@ all_trailers() { # NAME
 	for n_ in $(topics); do trailer "$1" < "$(message_of "$n_")"; done
 }
 
-# Files of ours that topics of other bases add, and none of this.
+# Files of ours that topics of other bases add, and none of this. No file is written: a list may
+# be asked for by two at once, and must not come out empty because a disk is full.
 added_elsewhere() {
-	all_trailers Adds | sort -u > "$build/added.$$"
-	mine=$base
-	for base in $bases; do all_trailers Adds; done > "$build/added-all.$$"
+	mine=$base added_=
+	for base in $bases; do added_="$added_ $(all_trailers Adds)"; done
 	base=$mine
-	sort -u "$build/added-all.$$" | comm -23 - "$build/added.$$"
-	rm -f "$build/added.$$" "$build/added-all.$$"
+	# shellcheck disable=SC2086
+	{ all_trailers Adds | sed 's/^/here /'; printf 'there %s\n' $added_; } |
+		awk '$1 == "here" { here[$2] } $1 == "there" && NF == 2 && !($2 in here) { print $2 }' | sort -u
 }
 
 # find_cut PATH TOPIC: the sed file that cuts that stock file down for that topic
@@ -303,13 +304,13 @@ kmake() {
 # Names as in tools/testing/selftests/kvm, without .c; not those for other bases. All but one
 # are for x86; for others only those that build/BASE/ARCH/linux lists.
 our_programs() {
-	[ "$arch" = x86 ] || sed -n "s/^TEST_GEN_PROGS\(_EXTENDED\)\{0,1\}_$selftests_arch += //p" \
-		"$linux/tools/testing/selftests/kvm/$selftests_list" > "$build/listed.$$"
-	added_elsewhere | sed 's,^,./,' > "$build/elsewhere.$$"
+	listed_=
+	[ "$arch" = x86 ] || listed_=$(sed -n "s/^TEST_GEN_PROGS\(_EXTENDED\)\{0,1\}_$selftests_arch += //p" \
+		"$linux/tools/testing/selftests/kvm/$selftests_list") || die "there is no list of the tests for $arch"
 	(cd "$top" && find ./tools/testing/selftests/kvm -name '*_test.c' 2>/dev/null) |
-		grep -vxF -f "$build/elsewhere.$$" | sed 's,^\./tools/testing/selftests/kvm/,,; s,\.c$,,' | sort |
-		if [ "$arch" = x86 ]; then grep -vx irqfd_vlpi_test; else grep -xF -f "$build/listed.$$"; fi
-	rm -f "$build/elsewhere.$$" "$build/listed.$$"
+		grep -vxF -e "$(added_elsewhere | sed 's,^,./,')" |
+		sed 's,^\./tools/testing/selftests/kvm/,,; s,\.c$,,' | sort |
+		if [ "$arch" = x86 ]; then grep -vx irqfd_vlpi_test; else grep -xF -e "$listed_"; fi
 }
 
 # Those that pass or fail, and do not measure.

@@ -70,9 +70,15 @@ make_toy() {
 	rm -rf "$toy" && mkdir "$toy" && cp -r "$top/dev" "$toy/" || die "cannot write to $build"
 	for s in lint.sh kernel.sh tests.sh tree.sh; do echo exit 0 | stub "$s"; done
 	for s in bases_test.sh tools_test.sh; do echo 'echo 1..1; echo ok 1 a fact' | stub "$s"; done
+	# Which tests there are is asked of the checkout, and for arm64 of the tree.
+	kvm=tools/testing/selftests/kvm
+	ln -s "$top/tools" "$toy/tools" && mkdir -p "$toy/build/6.12/arm64/linux/$kvm" &&
+		(cd "$top/$kvm" && ls ./*_test.c) | sed 's,^\./\(.*\)\.c$,TEST_GEN_PROGS_aarch64 += \1,' \
+			> "$toy/build/6.12/arm64/linux/$kvm/Makefile" || die "cannot write to $build"
 	# As run_tests tells it, or clients and live, which are one program.
 	stub guest.sh <<-'END'
 		echo "$LOG $TIMEOUT" >> "${0%/*}/../asked"
+		echo "$CMD" > "${0%/*}/../asked.$LOG"
 		set -f
 		list=${CMD#*run_tests * } more=
 		case $CMD in
@@ -99,6 +105,37 @@ passes_all() {
 	for g in smp:900 clients:1800; do
 		grep -qx "check-svm-ours-${g%:*} ${g#*:}" "$toy/asked" || echo "${g%:*} does not have ${g#*:} seconds"
 	done
+}
+# Two of its guests at a time.
+passes_short() {
+	passes short
+	grep -q nested_ "$toy/asked.check-vmx-ours" || echo "vmx does not run guests of guests"
+	grep -qw irqfd_ioctl_test "$toy/asked.check-svm-ours" || echo "svm does not run the tests"
+}
+lists_alone() {
+	list=$(our_tests) kept=$build build=/proc/none
+	[ "$(our_tests)" = "$list" ] || echo "no list where build/ cannot be written to"
+	build=$kept
+	echo "$list" | grep -qx irqfd_ioctl_test || echo "no list"
+}
+empty_list() {
+	make_toy
+	rm "$toy/tools" && mkdir -p "$toy/$kvm" && cp "$top/$kvm/irqfd_ioctl_test.c" "$toy/$kvm/" || die "cannot write to $build"
+	! check short || echo "its status is 0"
+	says '^FAIL vmx: guest: guest failed, its list of tests has come out empty$'
+	[ ! -e "$toy/asked.check-vmx-ours" ] || echo "a guest is started for it"
+}
+all_skipped() {
+	make_toy
+	sed -i 's/ok 1 a fact/& # SKIP/' "$toy/dev/guest.sh"
+	! check clients || echo "its status is 0"
+	says '^FAIL svm: guest: nothing of it has passed$'
+}
+second_guest() {
+	make_toy
+	sed -i '2i [ -e "$0.died" ] || { : > "$0.died"; echo "error: the svm guest fell asleep" >&2; exit 125; }' "$toy/dev/guest.sh"
+	check clients || echo "its status is $?"
+	says '^1 passed, 0 failed, 0 skipped, 1 guests run again$'
 }
 no_time() {
 	WITHIN=0 passes all
@@ -200,7 +237,7 @@ kcsan() {
 }
 kcsan_judges() {
 	make_toy
-	sed -i 's/^build_besides .*//' "$toy/dev/kcsan.sh"
+	rm "$toy/tools" && sed -i 's/^build_besides .*//' "$toy/dev/kcsan.sh"
 	echo 'cd "${0%/*}/.." && cp kernel build/6.12/logs/kcsan.kernel && cat run' | stub guest.sh
 	kcsan 0 || { echo "its status is $?"; cat "$build/toy.out"; }
 	! kcsan 1 || echo "its status is 0 where the fuzzer fails"
@@ -248,13 +285,18 @@ removes_nothing() {
 }
 
 echo "TAP version 13"
-echo "1..21"
+echo "1..26"
 fact "each mutation changes something, and its fact is there" stale
 for s in HUP:129 INT:130 TERM:143; do
 	fact "guest.sh ends by ${s%:*} while its guest runs" \
 		told "${s%:*}" "${s#*:}" qemu-system-x86 "$top/dev/guest.sh"
 done
 fact "check.sh passes if all has run, each guest in its time" passes_all
+fact "check.sh short runs ours on svm, and guests of guests on vmx" passes_short
+fact "the lists of tests are whole where nothing can be written" lists_alone
+fact "check.sh fails if a list of tests is empty" empty_list
+fact "check.sh fails if all of a guest is skipped" all_skipped
+fact "check.sh tells how many guests were run again" second_guest
 fact "check.sh begins nothing after the first base with WITHIN=0" no_time
 fact "check.sh fails if its first part is killed" cut_short 6.12 all
 fact "check.sh fails if a later part is killed" cut_short 7.3 all

@@ -279,15 +279,14 @@ install_tree() {
 # Our files: those a topic adds, and selftests that no topic adds yet. Lines of where one
 # goes, and where it is in the checkout.
 our_files() {
-	added_elsewhere > "$build/elsewhere.$$"
 	{
 		all_trailers Adds
-		(cd "$top" && find tools -type f 2>/dev/null) | grep -vxF -f "$build/elsewhere.$$" | while read -r path; do
+		(cd "$top" && find tools -type f 2>/dev/null) | grep -vxF -e "$(added_elsewhere)" | while read -r path; do
 			[ -e "$stock/$path" ] || echo "$path"
 		done
 	} | sort -u > "$linux.ours"
 	sed "$place_files" "$linux.ours" | paste -d ' ' - "$linux.ours"
-	rm -f "$build/elsewhere.$$" "$linux.ours"
+	rm -f "$linux.ours"
 }
 
 link_files() {
