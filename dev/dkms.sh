@@ -82,6 +82,11 @@ if [ ! -e "/lib/modules/\$1/build/include" ]; then
 	echo "kvm-eventfd: no modules for \$1, as its headers are not there; install linux-headers-\$1" >&2
 elif ! dkms install -m kvm-eventfd -v $version -k "\$1"; then
 	echo "kvm-eventfd: no modules for \$1, which keeps its own KVM" >&2
+else
+	case \$1 in
+	$kernel|${kernel}[!0-9]*) ;;
+	*) echo "kvm-eventfd: KVM of \$1 is that of Linux $kernel, without what has been mended since" >&2 ;;
+	esac
 fi
 exit 0
 END

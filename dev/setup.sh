@@ -51,6 +51,10 @@ fi
 
 say "installing: $missing"
 log=$logs/setup.log
+# Who builds here later writes to it, too.
+: > "$log" || die "cannot write to $logs"
+[ "$(id -u)" != 0 ] || chown -h --reference="$top" "$top/build" "$build" "$img" "$logs" "$log" ||
+	warn "parts of build/ are left to root"
 # A list that cannot be had need not be Debian's.
 # shellcheck disable=SC2086
 {

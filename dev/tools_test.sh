@@ -284,8 +284,44 @@ removes_nothing() {
 	grep -qx 'install .*--no-remove .* busybox-static' "$toy/asked" || echo "it does not install that, or removes others: $(cat "$toy/asked")"
 }
 
+# As by sudo in a user's checkout, and without a network.
+log_of_a_user() {
+	[ "$(id -u)" = 0 ] || return 0
+	make_toy
+	mkdir "$toy/bin" && echo 'exit 100' | stub ../bin/apt-get && echo 'exit 1' | stub ../bin/dpkg-query
+	chown 1:2 "$toy"
+	! PATH=$toy/bin:$PATH BASE=6.12 "$toy/dev/setup.sh" > "$build/toy.out" 2>&1 || echo "its status is 0"
+	says '^error: apt-get could not install'
+	find "$toy/build" "$toy/build/6.12" "$toy/build/6.12/logs" -maxdepth 0 -user 0
+	find "$toy/build/6.12/logs" -user 0
+}
+
+# hook RELEASE BUILDS: what the package's hook says of that kernel, if the source is 6.12.117
+hook() {
+	echo "CONFIG_KVM=m" > "$toy/boot/config-$1"
+	mkdir -p "$toy/lib/modules/$1/build/include"
+	echo "[ \$1 != install ] || exit $2" | stub ../bin/dkms
+	PATH=$toy/bin:$PATH "$toy/hook" "$1" > "$build/toy.out" 2>&1 || echo "its status is $?"
+}
+hook_says() {
+	make_toy
+	mkdir "$toy/bin" "$toy/boot" || die "cannot write to $build"
+	{
+		echo 'kernel=6.12.117 version=6.12.117+1 exclusive="^6\.12\.[1-9]"'
+		sed -n '/^cat > "$root\/$hook" <<END$/,/^END$/{s/^cat > .* <<END/cat <<END/; p}' "$top/dev/dkms.sh"
+	} > "$toy/make_hook"
+	sh "$toy/make_hook" | sed "s,/boot/,$toy&,; s,/lib/modules,$toy&," > "$toy/hook" && chmod 755 "$toy/hook"
+	hook 6.12.117-amd64 0
+	[ ! -s "$build/toy.out" ] || echo "of its own version it says: $(cat "$build/toy.out")"
+	hook 6.12.1170-amd64 0
+	says '^kvm-eventfd: KVM of 6.12.1170-amd64 is that of Linux 6.12.117, without what has been mended since$'
+	hook 6.12.118-amd64 1
+	says '^kvm-eventfd: no modules for 6.12.118-amd64, which keeps its own KVM$'
+	! grep mended "$build/toy.out"
+}
+
 echo "TAP version 13"
-echo "1..26"
+echo "1..28"
 fact "each mutation changes something, and its fact is there" stale
 for s in HUP:129 INT:130 TERM:143; do
 	fact "guest.sh ends by ${s%:*} while its guest runs" \
@@ -309,6 +345,8 @@ fact "kcsan.sh fails if a test does, or if reports are lost" kcsan_judges
 fact "compile-all.sh fails if nothing compiles" none_compiles
 fact "compile-all.sh fails if the named does not compile" none_compiles loongarch
 fact "setup.sh removes nothing, and does without a list" removes_nothing
+fact "setup.sh leaves its log to the owner of the checkout" log_of_a_user
+fact "dkms.sh: a newer kernel gets an older KVM, and is told so" hook_says
 # It packs until it has the images.
 lock_images
 for s in HUP:129 INT:130 TERM:143; do
