@@ -91,7 +91,8 @@ unset GIT_DIR GIT_WORK_TREE GIT_INDEX_FILE MAKEFLAGS MFLAGS MAKELEVEL MAKEOVERRI
 export GIT_CONFIG_COUNT=1 GIT_CONFIG_KEY_0=safe.directory GIT_CONFIG_VALUE_0='*'
 
 # A script and all that it starts are a process group. When it ends or is told to, the whole
-# group does, with its guests and builds, and what waits here leaves last.
+# group does, with its guests and builds, and what waits here leaves last. What has to come to
+# its end, however long that takes, is patient.
 end_group() { # STATUS
 	trap '' HUP INT QUIT TERM
 	kill "$!" 2>/dev/null	# may not be a group yet
@@ -99,7 +100,7 @@ end_group() { # STATUS
 	while kill -- "-$!" 2>/dev/null; do
 		sleep 0.1
 		tries=$((tries - 1))
-		[ $tries -gt 0 ] || { kill -s KILL -- "-$!"; break; }
+		[ $tries -gt 0 ] || [ -n "${patient-}" ] || { kill -s KILL -- "-$!"; break; }
 	done
 	exit "$1"
 }

@@ -10,13 +10,15 @@
 #   live.sh             live.sh --guard
 #   -------             ---------------
 #   writes down what is in
-#   starts ------------> reads from build/live/alive
+#   starts ------------> reads from build/live/alive; if it is killed, live.sh does the rest
 #   ours in, tests,      .
 #   own, ours, own ..    .
 #   ends, or is killed   .
 #         (no writer is left, that is, none of its programs either)
 #                       takes away what killed tests have left, and puts the kernel's
 #                       own modules in, with their parameters
+# shellcheck disable=SC2034
+patient=${UNDO-}
 . "$(dirname "$0")/lib.sh"
 live=$top/build/live
 kver=$(uname -r)
@@ -35,13 +37,13 @@ of() { printf '%s\n' "$was" | sed -n "s,^$1 ,,p"; } # KIND
 was_in() { of in | grep -qx "$1"; }
 has_vendor() { ! was_in $vendor || is_in $vendor; }
 
-# Who traces or probes KVM holds kvm itself, and no module of those that need it.
-kvm_held() { is_in kvm && in_use kvm "$(find /sys/module/kvm/holders -type l | wc -l)"; }
+# By more than the modules that need it: who traces or probes KVM holds kvm itself.
+held() { is_in "$1" && in_use "$1" "$(find "/sys/module/$1/holders" -type l | wc -l)"; } # MODULE
 
 # A kvm that stays is of no use without the vendor's module: then that stays, too.
 let_go() {
 	tries=50
-	while kvm_held; do
+	while held kvm; do
 		tries=$((tries - 1))
 		[ $tries -gt 0 ] || { why="kvm is in use, maybe by a trace or probe of it"; return 1; }
 		sleep 0.2
@@ -111,6 +113,7 @@ put_in() { # own|ours
 	for m in kvm $vendor; do
 		[ -z "$(lost "$m")" ] || warn "parameters of $m are not as before: $(lost "$m" | in_line)"
 	done
+	return 0	# whether that could be said or not
 }
 
 # A new node is as udev's rules have it. Whom else it was given to, by chmod or setfacl, has it.
@@ -176,9 +179,9 @@ holders() { find /proc/[0-9]*/fd/8 -lname "$live/alive" 2>/dev/null | cut -d / -
 
 # It outlives all that can be told to live.sh. If only who waits for live.sh is gone, that is to
 # end, and what does not end with live.sh is killed.
-guard() { # PID OF WHO WAITS
+guard() { # PID OF WHO WAITS, OF live.sh
 	trap '' HUP INT QUIT TERM PIPE
-	main=$PPID alone=0
+	main=$2 alone=0
 	was=$(cat "$live/was") && echo $$ > "$live/guard" || exit 1
 	until timeout 5 cat > /dev/null 2>&1; do
 		[ -e "/proc/$1" ] || kill -- "-$main" 2>/dev/null
@@ -190,8 +193,11 @@ guard() { # PID OF WHO WAITS
 		# shellcheck disable=SC2086
 		kill -s KILL $who
 	done
+	restore
+}
+restore() {
 	clean
-	[ ! -e "$live/keep" ] || { give_node; exit 0; }
+	[ ! -e "$live/keep" ] || { give_node; return 0; }
 	put_back
 	say "the kernel's own modules are as they were"
 }
@@ -241,9 +247,9 @@ check_idle() {
 		esac
 	done
 	! is_in $vendor || ! in_use $vendor 0 || die "$vendor is in use, by whom is not to be seen here; end all VMs first"
-	! kvm_held || die "kvm is in use, maybe by a trace or probe of it; end that first"
+	! held kvm || die "kvm is in use, maybe by a trace or probe of it; end that first"
 	for m in vboxdrv vmmon; do
-		! is_in $m || ! in_use $m 0 || die "another hypervisor has $m in use; end that first"
+		! held $m || die "another hypervisor has $m in use; end that first"
 	done
 }
 
@@ -280,11 +286,12 @@ check_machine() {
 		die "the kernel takes signed modules only; boot it without module.sig_enforce"
 	[ "$(cat /proc/sys/kernel/modules_disabled 2>/dev/null)" != 1 ] ||
 		die "the kernel takes no more modules until it boots, by kernel.modules_disabled"
-	if ours_in; then
-		[ "$(sed -n 's/^boot //p' "$live/was" 2>/dev/null)" = "$(boot_id)" ] ||
-			die "KVM has the series already; rmmod $vendor kvm, and have modprobe find the kernel's own"
-		die "ours are still in, of an earlier make live; make live UNDO=1 first"
+	# That alone says what was, and is not to be written anew.
+	if [ "$(sed -n 's/^boot //p' "$live/was" 2>/dev/null)" = "$(boot_id)" ]; then
+		! ours_in || die "ours are still in, of an earlier make live; make live UNDO=1 first"
+		die "an earlier make live has not put all back; make live UNDO=1 first"
 	fi
+	! ours_in || die "KVM has the series already; rmmod $vendor kvm, and have modprobe find the kernel's own"
 	check_series
 	check_same
 }
@@ -314,14 +321,14 @@ write_down() {
 		done
 	)
 	printf '%s\n' "$was" > "$live/was" && [ "$(cat "$live/was")" = "$was" ] ||
-		die "cannot write to $live"
+		{ rm -f "$live/was"; die "cannot write to $live"; }
 }
 
 # The other side of this pipe ends with the last of us. Nothing changes before it is there.
 start_guard() {
 	rm -f "$live/alive" "$live/guard" "$live/keep" && mkfifo "$live/alive" &&
 		command exec 8<>"$live/alive" || die "cannot write to $live"
-	setsid "$0" --guard $PPID < "$live/alive" 8>&- &
+	setsid "$0" --guard $PPID $$ < "$live/alive" 8>&- &
 	guard=$!
 	trap 'leave 143' TERM
 	trap 'leave $?' EXIT
@@ -336,22 +343,38 @@ start_guard() {
 leave() { # STATUS
 	trap '' HUP INT QUIT TERM
 	trap - EXIT
-	exec 8>&-
-	wait "$guard"
+	await
 	check_log
 	give_back
 	exit "$1"
 }
 
+# False if the guard could not put all back. One that was killed has not even tried.
+await() {
+	exec 8>&-
+	wait "$guard"
+	status=$?
+	[ $status -gt 128 ] || return $status
+	trap '' HUP INT QUIT TERM	# in the midst there is no KVM
+	warn "the guard was killed; what was is put back without it"
+	(restore)
+}
+
 # False, and a line, if the kernel has complained, or if that is not to be known.
 check_log() {
 	dmesg 2>/dev/null | grep -q "$begin\$" || {
-		warn "the kernel's log does not go back to the start of this; it may have complained"
+		logged="does not go back to the start of this"
+		warn "the kernel's log $logged; it may have complained"
 		return 1
 	}
+	logged="has no complaint"
 	complaints=$(dmesg | sed "1,/$begin\$/d" |
 		grep -m 1 -E 'WARNING: |BUG: |Oops|Call Trace:|rcu: .*stall')
-	[ -z "$complaints" ] || { warn "the kernel has complained, see dmesg: $complaints"; return 1; }
+	[ -z "$complaints" ] || {
+		logged="has: $complaints"
+		warn "the kernel has complained, see dmesg: $complaints"
+		return 1
+	}
 }
 
 use() { # own|ours
@@ -402,7 +425,7 @@ run_tests() {
 	bad=1
 }
 
-# All on one CPU, as they may differ. What has been measured before a failure counts.
+# All on one CPU, as they may differ.
 measure() { # own|ours ROUND
 	figures=$live/round.$1.$2
 	# shellcheck disable=SC2086
@@ -417,6 +440,7 @@ measure() { # own|ours ROUND
 	return 1
 }
 
+# Those that both have come to the end of count.
 rounds() {
 	rm -f "$live"/round.*
 	cpu=
@@ -427,7 +451,7 @@ rounds() {
 		for side in own ours; do
 			use $side
 			say "round $r of $rounds: $side"
-			measure $side $r || return
+			measure $side $r || { rm -f "$live"/round.*."$r"; return; }
 		done
 		r=$((r + 1))
 	done
@@ -450,7 +474,7 @@ sum_up() {
 				if (of[1] != "ours" || !(o in n) || !(figure(median(o)) + 0) || !(figure(median(k)) + 0))
 					continue
 				printf "%s\t%s\t%s\t%.2f\t%s\t%s\t%s\t%s\n", of[2], figure(median(k)), figure(median(o)),
-					figure(median(k)) / figure(median(o)), figure(v[k, 1]), figure(v[k, n[k]]),
+					median(k) / median(o), figure(v[k, 1]), figure(v[k, n[k]]),
 					figure(v[o, 1]), figure(v[o, n[o]])
 			}
 		}' > "$live/sum"
@@ -460,17 +484,31 @@ sum_up() {
 			$1 in line { print line[$1]; delete line[$1] }' "$live/sum" -
 }
 
+# What else moves the figures, as far as this machine tells it.
+settings() {
+	c=/sys/devices/system/cpu
+	for f in "governor cpu${cpu:-0}/cpufreq/scaling_governor" "no_turbo intel_pstate/no_turbo" \
+		"boost cpufreq/boost" "SMT smt/control"; do
+		[ ! -r "$c/${f#* }" ] || echo "${f%% *} $(cat "$c/${f#* }")"
+	done | paste -sd , - | sed 's/,/, /g'
+}
+
 # As wide as a mail.
 table() { # TSV
 	echo
 	echo "KVM's irqfd and ioeventfd on $(processor)"
 	sed 's/ (.*) #/ #/' /proc/version | cut -c 1-78
 	echo "CPUs: $(nproc)${cpu:+, measured on CPU $cpu}"
+	echo "CPU settings: $(settings)"
+	echo "the kernel's log $logged" | cut -c 1-78
 	echo "tests: $verdict"
+	only=${LIVE_TESTS:+tests}${LIVE_ROWS:+${LIVE_TESTS:+ and }rows}
+	[ -z "$only" ] || echo "only some $only were asked for"
 	echo "$(unit) per operation, medians of $([ "$r" -gt "$rounds" ] || echo "$((r - 1)) of ")$rounds rounds, in turns;"
 	echo "+-: half of what lies between the least and the most"
 	echo
-	awk -F '\t' 'function half(x, least, most) { return sprintf("%.0f%%", 50 * (most - least) / x) }
+	awk -F '\t' -v n=$((r - 1)) '
+		function half(x, least, most) { return n < 2 ? "-" : sprintf("%.0f%%", 50 * (most - least) / x) }
 		function row(a, b, c, d, e, f) { printf "%-41s %8s %5s %8s %5s %5s\n", a, b, c, d, e, f }
 		/^#/ { next }
 		$1 == "operation" { row("", "own", "+-", "ours", "+-", "ratio"); next }
@@ -492,12 +530,20 @@ give_back() {
 	} || warn "parts of build/ are left to root"
 }
 
+# By a signal alone dash leaves without that, and a second one must not end it.
+# shellcheck disable=SC2317
+stop() {
+	trap '' HUP INT QUIT TERM
+	exit 143
+}
+
 if [ "${1-}" = --guard ]; then
-	guard "$2"
+	guard "$2" "$3"
 	exit
 fi
 check_root
 trap give_back EXIT
+trap stop TERM
 # exec alone would not come back to die.
 mkdir -p "$live" && command exec 7>"$live/.lock" || die "cannot write to $live"
 flock -n 7 || die "another make live is at work"
@@ -543,11 +589,14 @@ check_idle
 use ours
 run_tests
 rounds
-[ -z "${KEEP-}" ] || { use ours; echo > "$live/keep" || die "cannot write to $live"; }
-trap - TERM
+[ -z "${KEEP-}" ] || {
+	use ours
+	take_out doorbell || warn "doorbell.ko, which is for tests, does not leave: $why"
+	echo > "$live/keep" || die "cannot write to $live"
+}
+await || bad=1
+trap stop TERM
 trap give_back EXIT
-exec 8>&-
-wait $guard || bad=1
 [ -z "${KEEP-}" ] || say "our modules stay in, until make live UNDO=1"
 check_log || bad=1
 tsv=$live/$kver.tsv

@@ -6,7 +6,7 @@
 # whose builds do nothing and whose guests tell that all programs passed.
 # shellcheck disable=SC2317
 . "$(dirname "$0")/lib.sh"
-unset KVM_GROUP KERNEL DEBUG ICOUNT CPUS MODULES KERNEL_IMAGE ON DIST WITHIN LINUX_SRC FUZZ GIC
+unset KVM_GROUP KERNEL DEBUG ICOUNT CPUS MODULES KERNEL_IMAGE ON DIST WITHIN LINUX_SRC FUZZ GIC UNDO BUILT
 pid=
 toy=$build/toy-check
 trap '[ -z "$pid" ] || kill "$pid" 2>/dev/null; rm -rf "$toy" "$build"/toy.out "$build"/toy.first' EXIT
@@ -296,6 +296,24 @@ log_of_a_user() {
 	find "$toy/build/6.12/logs" -user 0
 }
 
+# While it builds; what comes after that is not for this machine.
+build_of_a_user() {
+	[ "$(id -u)" = 0 ] || return 0
+	make_toy
+	sed -i '/^check_machine$/d; /^check_idle$/d; /^write_down$/,$d' "$toy/dev/live.sh"
+	echo ': > "${0%/*}/../build/made" && exec sleep 600' | stub modules.sh
+	chown 1:2 "$toy"
+	BASE=6.12 env --default-signal=HUP,INT,TERM setsid "$toy/dev/live.sh" > "$build/toy.out" 2>&1 9>&- &
+	pid=$!
+	within 10 [ -e "$toy/build/made" ] || { echo "it does not build"; cat "$build/toy.out"; }
+	kill -s INT -- "-$pid"
+	within 10 ended || echo "it goes on for 10 seconds"
+	wait "$pid"
+	status=$? pid=
+	[ "$status" = 130 ] || echo "its status is $status"
+	find "$toy/build" -user 0
+}
+
 # hook RELEASE BUILDS: what the package's hook says of that kernel, if the source is 6.12.117
 hook() {
 	echo "CONFIG_KVM=m" > "$toy/boot/config-$1"
@@ -321,7 +339,7 @@ hook_says() {
 }
 
 echo "TAP version 13"
-echo "1..28"
+echo "1..29"
 fact "each mutation changes something, and its fact is there" stale
 for s in HUP:129 INT:130 TERM:143; do
 	fact "guest.sh ends by ${s%:*} while its guest runs" \
@@ -346,6 +364,7 @@ fact "compile-all.sh fails if nothing compiles" none_compiles
 fact "compile-all.sh fails if the named does not compile" none_compiles loongarch
 fact "setup.sh removes nothing, and does without a list" removes_nothing
 fact "setup.sh leaves its log to the owner of the checkout" log_of_a_user
+fact "live.sh leaves build/ to the owner of the checkout by Ctrl-C, too" build_of_a_user
 fact "dkms.sh: a newer kernel gets an older KVM, and is told so" hook_says
 # It packs until it has the images.
 lock_images
