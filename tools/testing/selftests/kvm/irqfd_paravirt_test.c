@@ -9,6 +9,7 @@
 #include <sys/mman.h>
 
 #include "paravirt_guest.h"
+#include "kvm_doorbell.h"
 
 FACT(sint, "IRQFD-22 the vector of a SINT is in the IRR when write() returns, unless it is masked")
 {
@@ -173,6 +174,52 @@ FACT(evtchn_unshared, "IRQFD-22 without a shared page an event is lost, and the 
 	irqfd_assign(vm, MSI_GSI, fd);
 	eventfd_signal(fd);
 	take_port(1);
+}
+
+static bool stop_changing;
+
+static void *change_modes(void *arg)
+{
+	bool on = false;
+
+	while (!READ_ONCE(stop_changing)) {
+		set_xen_long_mode(on);
+		on = !on;
+	}
+	return NULL;
+}
+
+static u32 xen_vcpu_id(void)
+{
+	struct kvm_xen_vcpu_attr attr = { .type = KVM_XEN_VCPU_ATTR_TYPE_VCPU_ID };
+
+	vcpu_ioctl(vcpu, KVM_XEN_VCPU_GET_ATTR, &attr);
+	return attr.u.vcpu_id;
+}
+
+/*
+ * Without a vcpu_info the word of the port is set in the vCPU.  By the mode of 32 bits, where
+ * there is no such port, it would be the first behind all words, and that is the vCPU's ID.
+ */
+FACT(evtchn_of_two_modes, "IRQFD-22 an event that comes as the guest's mode changes sets its own bits")
+{
+	struct kvm_irq_routing_entry route = port_route(MSI_GSI);
+	int fd = boot_with_port(), i;
+	pthread_t thread;
+
+	route.u.xen_evtchn.port = 64 * 32;
+	set_route(route);
+	set_vcpu_info(KVM_XEN_INVALID_GPA);
+	/* Between the looks at the mode that there might be. */
+	doorbell_delay("kvm_gpc_check", 30);
+	thread = spawn(change_modes, NULL);
+	for (i = 0; i < 300; i++) {
+		eventfd_signal(fd);
+		WRITE_ONCE(shared_info->pending[32], 0);
+		TEST_ASSERT_EQ(xen_vcpu_id(), 0);
+	}
+	WRITE_ONCE(stop_changing, true);
+	join(thread);
 }
 
 int main(int argc, char *argv[])

@@ -85,6 +85,22 @@ static inline void share_info(u64 gfn)
 	});
 }
 
+static inline void set_xen_long_mode(bool on)
+{
+	set_xen_attr((struct kvm_xen_hvm_attr) {
+		.type = KVM_XEN_ATTR_TYPE_LONG_MODE,
+		.u.long_mode = on,
+	});
+}
+
+static inline void set_vcpu_info(u64 gpa)
+{
+	set_xen_vcpu_attr((struct kvm_xen_vcpu_attr) {
+		.type = KVM_XEN_VCPU_ATTR_TYPE_VCPU_INFO,
+		.u.gpa = gpa,
+	});
+}
+
 static inline struct kvm_irq_routing_entry port_route(u32 gsi)
 {
 	return (struct kvm_irq_routing_entry) {
@@ -113,15 +129,9 @@ static inline int boot_with_port(void)
 	vcpu_info = addr_gpa2hva(vm, XEN_GPA + PAGE_SIZE);
 
 	vm_ioctl(vm, KVM_XEN_HVM_CONFIG, &config);
-	set_xen_attr((struct kvm_xen_hvm_attr) {
-		.type = KVM_XEN_ATTR_TYPE_LONG_MODE,
-		.u.long_mode = 1,
-	});
+	set_xen_long_mode(true);
 	share_info(XEN_GPA / PAGE_SIZE);
-	set_xen_vcpu_attr((struct kvm_xen_vcpu_attr) {
-		.type = KVM_XEN_VCPU_ATTR_TYPE_VCPU_INFO,
-		.u.gpa = XEN_GPA + PAGE_SIZE,
-	});
+	set_vcpu_info(XEN_GPA + PAGE_SIZE);
 	set_xen_vcpu_attr((struct kvm_xen_vcpu_attr) {
 		.type = KVM_XEN_VCPU_ATTR_TYPE_UPCALL_VECTOR,
 		.u.vector = VECTOR,
