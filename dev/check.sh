@@ -283,7 +283,7 @@ dist() { # OURS STOCK SMOKE
 	cloud-*) warn "live has not been tried in that kernel, which has no 9p"; sum live 0 0 1; return ;;
 	esac
 	release=$(cat "$img/release-dist-$DIST")
-	judge svm "dist-$DIST" live 1 "
+	limit=3600 judge svm "dist-$DIST" live 1 "
 		mkdir /tmp/host && mount --bind / /tmp/host || exit
 		echo '#@ start ours live'
 		sh '/tmp/host$top/dev/guest/run_live' '$top' '$(name_of "$build")' '$release' '${brief:+$live_brief}'

@@ -149,7 +149,7 @@ put_back() {
 # Where the kernel can fail allocations and copies, how.
 faults() {
 	for f in failslab fail_page_alloc fail_usercopy; do
-		grep -s . "/sys/kernel/debug/$f"/* | sed 's/^\([^:]*\):/fault \1 /'
+		grep -sH . "/sys/kernel/debug/$f"/* | sed 's/^\([^:]*\):/fault \1 /'
 	done
 }
 
