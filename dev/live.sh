@@ -93,7 +93,9 @@ insert() { # own|ours [PARAMETERS OF kvm, OF THE VENDOR'S]
 	ours) kvm_=$modules/kvm.ko vendor_=$modules/$(echo $vendor | tr _ -).ko ;;
 	esac
 	# shellcheck disable=SC2086
-	why=$(insmod "$kvm_" ${2-} 2>&1) && why=$(insmod "$vendor_" ${3-} 2>&1)
+	why=$(insmod "$kvm_" ${2-} 2>&1) || return 1
+	# shellcheck disable=SC2086
+	[ -n "${alone-}" ] || why=$(insmod "$vendor_" ${3-} 2>&1)
 }
 
 # Only parameters that differ from the defaults are given: what sysfs shows of another need
@@ -130,7 +132,9 @@ by_modprobe() {
 	{ take_out || ! ours_in; } && why=$(modprobe $vendor 2>&1)
 }
 
+# Where kvm was alone it is put in alone: some of its parameters are the vendor's module's to set.
 put_back() {
+	alone=$(was_in $vendor || echo alone)
 	if ! was_in kvm; then
 		take_out || die "KVM's modules are in use: $why; end that, then make live UNDO=1"
 	elif ours_in || ! is_in kvm || ! has_vendor || [ -n "$(lost kvm; lost $vendor)" ]; then
