@@ -201,7 +201,7 @@ static u32 xen_vcpu_id(void)
  * Without a vcpu_info the word of the port is set in the vCPU.  By the mode of 32 bits, where
  * there is no such port, it would be the first behind all words, and that is the vCPU's ID.
  */
-FACT(evtchn_of_two_modes, "IRQFD-22 an event that comes as the guest's mode changes sets its own bits")
+FACT(evtchn_of_two_modes, "IRQFD-22 an event amid a change of the guest's mode sets its own bits")
 {
 	struct kvm_irq_routing_entry route = port_route(MSI_GSI);
 	int fd = boot_with_port(), i;
