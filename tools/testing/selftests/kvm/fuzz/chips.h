@@ -503,16 +503,33 @@ static inline void look_for_eois(void)
 	if (v->kind != SPLIT || !v->looks_for_eois)
 		return;
 	v->looks_for_eois = false;
+	v->may_have_looked = false;
 	memset(v->eois, 0, sizeof(v->eois));
+	memset(v->waited, 0, sizeof(v->waited));
+	memset(v->to_first, 0, sizeof(v->to_first));
 	for (i = 0; i < NR_SPLIT_PINS; i++) {
 		struct route *route = &v->routes[i];
-		bool to_first = !route->nobody && !route->second;
 		int vector = route->vector;
 
-		if (route->type == MSI_TO_ONE && route->level &&
-		    (to_first || bit_of(v->irr, vector) || bit_of(v->isr, vector)))
-			put_bit(v->eois, vector, true);
+		if (route->type != MSI_TO_ONE || !route->level)
+			continue;
+		if (!route->nobody && !route->second)
+			put_bit(v->to_first, vector, true);
+		else if (bit_of(v->irr, vector) || bit_of(v->isr, vector))
+			put_bit(v->waited, vector, true);
 	}
+	for (i = 0; i < 4; i++)
+		v->eois[i] = v->to_first[i] | v->waited[i];
+}
+
+/* Later kernels look again behind the EOI of one that has waited: whether it comes out is open. */
+static bool eoi_is_open;
+
+static inline int eoi_of_split(int vector)
+{
+	eoi_is_open = v->may_have_looked && !bit_of(v->to_first, vector);
+	v->may_have_looked |= bit_of(v->waited, vector);
+	return bit_of(v->eois, vector) ? vector : 0;
 }
 
 /* Returns which comes out. */
@@ -521,12 +538,13 @@ static inline int eoi_of_apic(void)
 	int vector = highest_bit(v->isr), i;
 	bool level;
 
+	eoi_is_open = false;
 	look_for_eois();
 	if (vector < 0)
 		return 0;
 	put_bit(v->isr, vector, false);
 	if (v->kind == SPLIT)
-		return bit_of(v->eois, vector) ? vector : 0;
+		return eoi_of_split(vector);
 	if (!ioapic_handles(vector))
 		return 0;
 	level = bit_of(v->tmr, vector);

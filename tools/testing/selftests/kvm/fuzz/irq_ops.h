@@ -430,8 +430,8 @@ static inline struct route any_route(struct dice *dice, int i)
 	route.level = rare(dice, 5);
 	route.nobody = rare(dice, 8);
 	route.everybody = rare(dice, 5) && !route.nobody;
-	route.second = rare(dice, 4) && !route.nobody && !route.everybody;
-	route.nmi = route.second && rare(dice, 3);
+	route.second = rare(dice, 3) && !route.nobody && !route.everybody;
+	route.nmi = route.second && roll(dice, 2);
 	if (what < 3)
 		return route;
 	route = (struct route) { .type = PINS, .pin = -1, .pic = -1 };
@@ -783,7 +783,7 @@ static inline void op_take(struct dice *dice)
 
 static inline void op_eoi(struct dice *dice)
 {
-	int what = roll(dice, 4), want;
+	int what = roll(dice, 4), want, vector;
 
 	pick_guest(dice);
 	if (what > 1 || v->kind != FULL) {
@@ -794,6 +794,12 @@ static inline void op_eoi(struct dice *dice)
 		}
 		want = eoi_of_apic();
 		say_use();
+		if (eoi_is_open) {
+			say("run_eoi();");
+			vector = run_eoi();
+			must_get("The EOI that comes out", vector ? want : 0, vector);
+			return;
+		}
 		say_got(want, "run_eoi()");
 		must_get("The EOI that comes out", want, run_eoi());
 	} else {

@@ -256,15 +256,15 @@ static const struct kind {
 	enum needs needs;
 } kinds[] = {
 	{ "new", op_new, 8 },
-	{ "write", op_write, 20 },
+	{ "write", op_write, 30 },
 	{ "read", op_read, 5 },
 	{ "close", op_close, 3 },
 	{ "dup", op_dup, 3 },
-	{ "assign", op_assign, 14 },
+	{ "assign", op_assign, 20 },
 	{ "deassign", op_deassign, 8 },
 	{ "bad irqfd", op_irqfd_bad, 2 },
 	{ "child", op_child, 1 },
-	{ "routes", op_routes, 4 },
+	{ "routes", op_routes, 12 },
 	{ "bad routes", op_routes_bad, 2 },
 	{ "line", op_line, 8 },
 	{ "msi", op_msi, 5 },
