@@ -503,33 +503,37 @@ static inline void look_for_eois(void)
 	if (v->kind != SPLIT || !v->looks_for_eois)
 		return;
 	v->looks_for_eois = false;
-	v->may_have_looked = false;
+	v->waits = 0;
 	memset(v->eois, 0, sizeof(v->eois));
-	memset(v->waited, 0, sizeof(v->waited));
-	memset(v->to_first, 0, sizeof(v->to_first));
 	for (i = 0; i < NR_SPLIT_PINS; i++) {
 		struct route *route = &v->routes[i];
 		int vector = route->vector;
 
 		if (route->type != MSI_TO_ONE || !route->level)
 			continue;
-		if (!route->nobody && !route->second)
-			put_bit(v->to_first, vector, true);
-		else if (bit_of(v->irr, vector) || bit_of(v->isr, vector))
-			put_bit(v->waited, vector, true);
+		if (!route->nobody && !route->second) {
+			put_bit(v->eois, vector, true);
+		} else if (bit_of(v->irr, vector) || bit_of(v->isr, vector)) {
+			put_bit(v->eois, vector, true);
+			v->waits = max(v->waits, vector);
+		}
 	}
-	for (i = 0; i < 4; i++)
-		v->eois[i] = v->to_first[i] | v->waited[i];
 }
 
-/* Later kernels look again behind the EOI of one that has waited: whether it comes out is open. */
-static bool eoi_is_open;
+/* Linux 7.3, whose library has this, looks again behind the EOI of what has only waited. */
+#if __has_include("kvm_syscalls.h")
+#define LOOKS_AGAIN	true
+#else
+#define LOOKS_AGAIN	false
+#endif
 
 static inline int eoi_of_split(int vector)
 {
-	eoi_is_open = v->may_have_looked && !bit_of(v->to_first, vector);
-	v->may_have_looked |= bit_of(v->waited, vector);
-	return bit_of(v->eois, vector) ? vector : 0;
+	bool comes_out = bit_of(v->eois, vector);
+
+	v->looks_for_eois = LOOKS_AGAIN && vector == v->waits;
+	look_for_eois();
+	return comes_out ? vector : 0;
 }
 
 /* Returns which comes out. */
@@ -538,7 +542,6 @@ static inline int eoi_of_apic(void)
 	int vector = highest_bit(v->isr), i;
 	bool level;
 
-	eoi_is_open = false;
 	look_for_eois();
 	if (vector < 0)
 		return 0;

@@ -262,8 +262,9 @@ static struct fuzz_vm {
 	u64 age;
 	bool has_pit, reinjects;
 	/* of a split irqchip: which EOIs come out, as of the last entry that looked */
-	u64 eois[4], waited[4], to_first[4];
-	bool looks_for_eois, may_have_looked;
+	u64 eois[4];
+	int waits;		/* the highest of them that is there only as it waits, or 0 */
+	bool looks_for_eois;
 	int memory;		/* over the second page: 0, 1 writable, 2 read-only */
 	u8 bytes[4096];		/* what is in it */
 } vms[NR_VMS];

@@ -783,7 +783,7 @@ static inline void op_take(struct dice *dice)
 
 static inline void op_eoi(struct dice *dice)
 {
-	int what = roll(dice, 4), want, vector;
+	int what = roll(dice, 4), want;
 
 	pick_guest(dice);
 	if (what > 1 || v->kind != FULL) {
@@ -794,12 +794,6 @@ static inline void op_eoi(struct dice *dice)
 		}
 		want = eoi_of_apic();
 		say_use();
-		if (eoi_is_open) {
-			say("run_eoi();");
-			vector = run_eoi();
-			must_get("The EOI that comes out", vector ? want : 0, vector);
-			return;
-		}
 		say_got(want, "run_eoi()");
 		must_get("The EOI that comes out", want, run_eoi());
 	} else {
