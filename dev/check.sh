@@ -425,7 +425,7 @@ tools
 # paths nothing else differs between processors. Of svm-nrips: a guest that spins on that
 # one CPU can hang, and traps of a guest are more than that emulator can do.
 basic="ioeventfd_ioctl_test ioeventfd_dispatch_test ioeventfd_life_test"
-doorbells="ioeventfd_fastpath_test ioeventfd_nested_test ioeventfd_overlap_test ioeventfd_store_test $basic"
+doorbells="$kick_tests $basic"
 
 # Bochs has one thread and so has QEMU, nearly: there are two of them at a time. The
 # tests of the ABI must pass on stock too: they test the ABI and not us. Stock does not

@@ -4,10 +4,11 @@
 # ON=svm, ON=vmx or ON=svm-nrips: on that machine alone, of the last one what it has of its
 # own; on svm with two CPUs, too, and where no SPTE can mark MMIO. The modules are built with
 # what counts, in a copy of the tree, the kernel only with what keeps the counters, and with
-# what makes allocations fail. Weak functions that x86 has others for are left out, and a branch that nobody has come to, in a line that has run: that is in the
-# branch before it, or in what the compiler has dropped; and one in a line without a condition,
-# where it is the compiler's, or of a macro of the kernel's. No function is inlined but what
-# says so, or else each copy of it would have branches of its own.
+# what makes allocations fail. Weak functions that x86 has others for are left out. So is a
+# branch that nobody has come to, in a line that has run: that is in the branch before it, or in
+# what the compiler has dropped; and one in a line without a condition, where it is the
+# compiler's, or of a macro of the kernel's. No function is inlined but what says so, or else
+# each copy of it would have branches of its own.
 . "$(dirname "$0")/lib.sh"
 unset DEBUG ICOUNT CPUS DIST
 
@@ -32,7 +33,8 @@ prepare_coverage() {
 # Once with the fast paths and once without: both are ours. What fails here check.sh tells.
 run_on() { # MACHINE COMMAND
 	say "all tests on $1, with counters"
-	CMD=$2 ON=${1%-smp} CPUS=$([ "$1" = "${1%-smp}" ] || echo 2) KERNEL=dist-coverage TIMEOUT=3600 LOG=coverage-$1 "$top/dev/guest.sh" > "$log-$1.out" 2> "$log-$1.error"
+	CMD=$2 ON=${1%-smp} CPUS=$([ "$1" = "${1%-smp}" ] || echo 2) KERNEL=dist-coverage \
+		TIMEOUT=3600 LOG=coverage-$1 "$top/dev/guest.sh" > "$log-$1.out" 2> "$log-$1.error"
 	[ $? != 125 ] || die "$(tail -n 1 "$log-$1.error")"
 	mkdir "$work/$1" && sed -n '/^#@ counters/,/^#@ end of counters/{/^#@/d;p}' "$log-$1.out" | tr -d '\r' |
 		base64 -d | tar -C "$work/$1" -xzf - || die "the $1 guest has told no counters, see $log-$1.out"
@@ -127,20 +129,19 @@ table() {
 
 rm -rf "$work" && mkdir "$work" || die "cannot write to $build"
 build_besides coverage CONFIG_GCOV_KERNEL=y
-kicks="ioeventfd_fastpath_test ioeventfd_nested_test ioeventfd_overlap_test ioeventfd_store_test"
 for on in $machines; do
-	programs=$(our_tests | grep -v -e gsi_mask_model_test -e gsi_mask_pit_test -e eventfd_fuzz_test | paste -sd ' ')
 	case $on in
 	svm)	programs=$(for t in $(our_tests) $stock_tests; do echo "${t##*/}"; done | paste -sd ' ') ;;
 	svm-smp)
 		programs=$(our_tests | grep -e _race_ -e _killed_ -e _storm_ -e _chain_ -e eventfd_fuzz_test | paste -sd ' ') ;;
+	vmx)	programs=$(our_tests | grep -v -e gsi_mask_model_test -e gsi_mask_pit_test -e eventfd_fuzz_test | paste -sd ' ') ;;
 	svm-nrips)
-		programs=$kicks ;;
+		programs=$kick_tests ;;
 	esac
 	slow=$programs unmarked=
 	# In Bochs all of it takes 20 minutes.
-	[ "$on" != vmx ] || slow=$kicks
-	[ "$on" = vmx ] || unmarked="/tmp/tests/kvm_modules load kvm.mmio_caching=0 && /tmp/tests/run_tests 900 $kicks -- --
+	[ "$on" != vmx ] || slow=$kick_tests
+	[ "$on" = vmx ] || unmarked="/tmp/tests/kvm_modules load kvm.mmio_caching=0 && /tmp/tests/run_tests 900 $kick_tests -- --
 /tmp/tests/kvm_modules unload"
 	run_on "$on" "/tmp/tests/run_tests 900 $programs -- --
 echo N > /sys/module/kvm/parameters/eventfd_fastpath && /tmp/tests/run_tests 900 $slow -- --

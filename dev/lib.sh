@@ -317,6 +317,9 @@ our_programs() {
 # Those that pass or fail, and do not measure.
 our_tests() { our_programs | grep -v '_perf_test$'; }
 
+# Those of the ways that a kick may take.
+kick_tests='ioeventfd_fastpath_test ioeventfd_nested_test ioeventfd_overlap_test ioeventfd_store_test'
+
 # Those of what is wrong in stock, where they fail.
 mended_tests='insn_skip_rf_test ioapic_dest_mode_test irqfd_vlpi_test nested_extint_test pic_lowered_test
 pic_notice_test tpr_test xen_evtchn_page_test'

@@ -21,6 +21,7 @@
 patient=${UNDO-}
 . "$(dirname "$0")/lib.sh"
 live=$top/build/live
+bare=
 kver=$(uname -r)
 modules=$build/modules/$kver
 rounds=${ROUNDS:-3}
@@ -95,7 +96,7 @@ insert() { # own|ours [PARAMETERS OF kvm, OF THE VENDOR'S]
 	# shellcheck disable=SC2086
 	why=$(insmod "$kvm_" ${2-} 2>&1) || return 1
 	# shellcheck disable=SC2086
-	[ -n "${alone-}" ] || why=$(insmod "$vendor_" ${3-} 2>&1)
+	[ -n "$bare" ] || why=$(insmod "$vendor_" ${3-} 2>&1)
 }
 
 # Only parameters that differ from the defaults are given: what sysfs shows of another need
@@ -134,7 +135,7 @@ by_modprobe() {
 
 # Where kvm was alone it is put in alone: some of its parameters are the vendor's module's to set.
 put_back() {
-	alone=$(was_in $vendor || echo alone)
+	bare=$(was_in $vendor || echo bare)
 	if ! was_in kvm; then
 		take_out || die "KVM's modules are in use: $why; end that, then make live UNDO=1"
 	elif ours_in || ! is_in kvm || ! has_vendor || [ -n "$(lost kvm; lost $vendor)" ]; then
