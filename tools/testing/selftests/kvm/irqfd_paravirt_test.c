@@ -210,6 +210,11 @@ FACT(evtchn_of_two_modes, "IRQFD-22 an event amid a change of the guest's mode s
 	route.u.xen_evtchn.port = 64 * 32;
 	set_route(route);
 	set_vcpu_info(KVM_XEN_INVALID_GPA);
+	/* Until it is set the ID of a vCPU is 0 on 6.12, and all ones on 7.3. */
+	set_xen_vcpu_attr((struct kvm_xen_vcpu_attr) {
+		.type = KVM_XEN_VCPU_ATTR_TYPE_VCPU_ID,
+		.u.vcpu_id = 0,
+	});
 	/* Between the looks at the mode that there might be. */
 	doorbell_delay("kvm_gpc_check", 30);
 	thread = spawn(change_modes, NULL);
