@@ -121,19 +121,24 @@ unsigned long kvm_arch_hold_pins(struct kvm_kernel_irq_routing_entry *routes,
 	return read_line(spi_of(routes, nr, kvm), true);
 }
 
-/* An edge triggered SPI latches a level that is up, and any edge. */
+/*
+ * An edge triggered SPI latches a level that is up, and any edge; and has no level, as
+ * of one that it is told when it is not masked.  Nobody may be left to lower it.
+ */
 static void unmask_spi(struct kvm *kvm, struct vgic_irq *spi,
 		       struct kvm_gsi (*open)(void *arg, unsigned long levels),
 		       void *arg)
 {
 	struct kvm_gsi noted;
 	unsigned long flags;
+	bool edge;
 
 	raw_spin_lock_irqsave(&spi->irq_lock, flags);
 	noted = open(arg, line_of(spi));
 	if (is_gsis(spi)) {
-		spi->line_level = noted.levels;
-		if (spi->config == VGIC_CONFIG_EDGE && (noted.levels || noted.latch))
+		edge = spi->config == VGIC_CONFIG_EDGE;
+		spi->line_level = noted.levels && !edge;
+		if (edge && (noted.levels || noted.latch))
 			spi->pending_latch = true;
 	}
 	vgic_queue_irq_unlock(kvm, spi, flags);

@@ -529,6 +529,33 @@ FACT(last_level, "MASK-8 a line has the level that was told last, whoever has to
 	TEST_ASSERT(!pin_is_high(PIN_GSI), "The level has come back");
 }
 
+FACT(rerouted_level, "MASK-9 an edge triggered SPI has no level of an SPI that its gsi has left")
+{
+	struct kvm_irq_routing_entry entries[] = {
+		PIN_ROUTE(MSI_GSI, PIN_CHIP, PIN_GSI + 1),
+		PIN_ROUTE(PIN_GSI, PIN_CHIP, PIN_GSI),
+	};
+
+	boot();
+	program_pin(PIN_GSI, VECTOR, LEVEL | MASKED);
+	program_pin(PIN_GSI + 1, OTHER_VECTOR, EDGE);
+	set_route(PIN_ROUTE(MSI_GSI, PIN_CHIP, PIN_GSI));
+	mask(MSI_GSI);
+	set_line(PIN_GSI, 1);
+	set_routing(entries, 2);
+	unmask(MSI_GSI);
+	TEST_ASSERT_EQ(take(OTHER_VECTOR), 1);
+
+	/* By its name nobody would lower that one. */
+	set_line(PIN_GSI, 0);
+	mask(MSI_GSI);
+	TEST_ASSERT(!is_pending(MSI_GSI), "It is pending without a cause");
+	unmask(MSI_GSI);
+	TEST_ASSERT(!take(OTHER_VECTOR), "It has come once more");
+	program_pin(PIN_GSI + 1, OTHER_VECTOR, LEVEL);
+	TEST_ASSERT(!pin_is_high(PIN_GSI + 1) && !take(OTHER_VECTOR), "The line is up");
+}
+
 FACT(no_such_spi, "MASK-9 what comes for an SPI that the vgic lacks goes nowhere")
 {
 	int fd;

@@ -189,6 +189,45 @@ FACT(kept_its_off, "MASK-6 an LPI that is posted and not taken outlives a mask w
 	TEST_ASSERT(take(VECTOR) > 0, "The mask has lost it");
 }
 
+static void guest_turn_lpis_off(u64 unused1, u64 unused2, u64 unused3)
+{
+	writel(0, GICR_BASE_GVA + GICR_CTLR);
+}
+
+FACT(lpis_off, "IRQFD-24 an LPI is not raised for its device while the guest has LPIs turned off")
+{
+	TEST_REQUIRE(kvm_has_cap(KVM_CAP_GSI_MASK));
+	boot_with_device();
+	must_come(VECTOR, true);
+	drain();
+	run_in_guest(guest_turn_lpis_off, 0, 0, 0);
+	mask(MSI_GSI);
+	TEST_ASSERT(!take(VECTOR), "The mask has raised it");
+	unmask(MSI_GSI);
+	set_route(MSI_ROUTE(MSI_GSI, OTHER_VECTOR));
+	irqfd_deassign(vm, MSI_GSI, fd);
+	TEST_ASSERT(irr_is_empty(vcpu) && !take(VECTOR) && !take(OTHER_VECTOR),
+		    "A new route or the deassign has raised it");
+}
+
+FACT(by_number, "MASK-6 KVM_IRQ_LINE of a posted LPI's number is an interrupt, also amid a mask")
+{
+	TEST_REQUIRE(kvm_has_cap(KVM_CAP_GSI_MASK));
+	boot_with_device();
+	must_come(VECTOR, true);
+	drain();
+	kvm_arm_irq_line(vm, FIRST_LPI + VECTOR, 1);
+	TEST_ASSERT_EQ(take(VECTOR), 1);
+	TEST_ASSERT_EQ(take(VECTOR), 0);
+	must_come(VECTOR, true);
+
+	/* Where it is masked nothing is posted, and it comes by the host. */
+	mask(MSI_GSI);
+	drain();
+	kvm_arm_irq_line(vm, FIRST_LPI + VECTOR, 1);
+	TEST_ASSERT_EQ(take(VECTOR), 1);
+}
+
 /* With the device's table all its events go. */
 static void guest_unmap_device(u64 unused1, u64 unused2, u64 unused3)
 {

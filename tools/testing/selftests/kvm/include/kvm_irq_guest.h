@@ -19,6 +19,9 @@
 static inline void require_eois(void)
 {
 	TEST_REQUIRE(kvm_has_cap(KVM_CAP_IRQFD_RESAMPLE));
+#ifdef __aarch64__
+	TEST_REQUIRE(kvm_hears_of_eois());
+#endif
 }
 
 static inline int irqs_taken(int vector)

@@ -208,6 +208,15 @@ static inline bool kvm_has_its(void)
 	return vgic_type() == KVM_DEV_TYPE_ARM_VGIC_V3;
 }
 
+/* Linux 7.3 by itself is not told of the EOI of what no exit has seen active. */
+static inline bool kvm_hears_of_eois(void)
+{
+	struct utsname name;
+
+	TEST_ASSERT(!uname(&name), "uname() failed, errno: %i", errno);
+	return !kvm_is_older() || name.release[0] < '7';
+}
+
 /* A bit for each of 32 interrupts. */
 static inline u32 gicd_word(struct kvm_vm *vm, u32 reg, int word)
 {
