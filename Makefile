@@ -60,7 +60,7 @@ help:
 #: ON=riscv64     a riscv64 machine with an AIA, by QEMU, likewise
 #: KERNEL=ours    the kernel with the series; KERNEL=stock: without
 #: DIST=amd64     Debian's own kernel with our modules, on svm; or cloud-amd64, rt-amd64
-#: DEBUG=1        KASAN, lockdep, kmemleak and more, on svm; for check, fuzz, guest and kernel
+#: DEBUG=1        KASAN, lockdep, kmemleak and more, in QEMU; for check, fuzz, guest and kernel
 #: ICOUNT=1       on all of QEMU: one CPU, and a nanosecond of guest time is an instruction
 #: CPUS=2|4       so many CPUs
 #: WITHIN=60      minutes that make check may take: what would take longer is not begun

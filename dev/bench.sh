@@ -25,6 +25,7 @@ measure() { # MACHINE KERNEL
 	scale) on=svm icount=1 program=eventfd_scale_perf_test options= ;;
 	*) options=-a ;;
 	esac
+	[ "$2 $program" != 'stock eventfd_perf_test' ] || options="$options -o"
 	say "$2 kernel on $1"
 	ICOUNT=$icount ON=$on KERNEL=$2 LOG=bench-$1-$2 TIMEOUT=900 \
 		CMD="/tmp/tests/$program -t $options" "$top/dev/guest.sh" > "$log.$2" ||

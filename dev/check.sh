@@ -5,7 +5,7 @@
 # on svm, or with ON= on another machine of x86, those of four programs.
 # check.sh noioapic: KVM's modules without PIC, PIT and IOAPIC, with BASE=7.3.
 # With ON=arm64 or ON=riscv64: ours and stock there, with one CPU, and ours with two and four;
-# on arm64 also with a GICv4, and with a GICv2.
+# on arm64 also with a GICv4, and with a GICv2; with DEBUG=1 the debug kernel, and its races.
 # With DIST=FLAVOUR: all of ours on Debian's own kernel of that flavour.
 # check.sh short: of all that lint, the tests of ours but the load on svm, and on vmx a smoke test
 # and guests of guests.
@@ -22,7 +22,7 @@ unset CPUS
 brief=${DEBUG-}
 [ "${1-}" != most ] || brief=1
 
-[ "$arch" = x86 ] || [ -z "${DEBUG-}${DIST-}" ] || die "DEBUG=1 and DIST= are for x86"
+[ "$arch" = x86 ] || [ -z "${DIST-}" ] || die "DIST= is for x86"
 
 # sum NAME PASSED FAILED SKIPPED: what is not to be counted must not be lost
 sum() {
@@ -231,7 +231,7 @@ smp() { # KERNEL PROGRAMS [ON CPUS]
 	# Bochs' CPUs take turns, in one thread: it is slow, and needs no second guest.
 	vmx) guests=1 each=900 most=2400 ;;
 	svm) [ -n "${DEBUG-}" ] || most=900 ;;
-	*) most=400 ;;
+	*) [ -n "${DEBUG-}" ] || most=400 ;;
 	esac
 	CPUS=${4:-2} limit=$most again $guests "$anything" "${3:-svm}" "$1" "smp${4-}" "$(count "$2")" "/tmp/tests/run_tests $each $2 -- --"
 }
@@ -364,9 +364,11 @@ walks='-e gsi_mask_model_test -e gsi_mask_pit_test'
 # shellcheck disable=SC2046,SC2086
 fast=$(names $(our_tests | grep -v $walks -e eventfd_fuzz_test))
 if [ "$arch" != x86 ]; then
-	machine "$arch" ours 300 "$ours" "$theirs" "$smoke"
+	[ -z "${DEBUG-}" ] || limit=7200
+	machine "$arch" ours "${DEBUG:+3}300" "$ours" "$theirs" "$smoke"
 	[ "$arch" != arm64 ] || posted irqfd_vlpi_test
 	[ "${1-}" != short ] || finish
+	[ -z "${DEBUG-}" ] || { smp ours "$races" "$arch"; finish; }
 	# shellcheck disable=SC2046
 	[ "$arch" != arm64 ] || gicv2 "$(names $(our_tests | grep -v -e ioeventfd_ -e irqfd_vlpi_test))"
 	smp ours "$ours" "$arch" 2

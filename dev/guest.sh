@@ -19,7 +19,7 @@ case $on in
 svm) limit=${TIMEOUT:-$([ "$kernel" = debug ] && echo 7200 || echo 600)} model= ;;
 vmx) limit=${TIMEOUT:-1200} model=corei7_skylake_x ;;
 svm-nrips) limit=${TIMEOUT:-1200} model=trinity_apu ;;
-arm64|riscv64) limit=${TIMEOUT:-600} model= ;;
+arm64|riscv64) limit=${TIMEOUT:-$([ "$kernel" = debug ] && echo 3600 || echo 600)} model= ;;
 *) fail "ON=$on is unknown, use ON=svm, ON=vmx, ON=svm-nrips, ON=arm64 or ON=riscv64" ;;
 esac
 case ${GIC:-$on} in
@@ -39,7 +39,7 @@ case ${CPUS:-1} in
 [124]) ;;
 *) fail "CPUS=$CPUS is not 1, 2 or 4" ;;
 esac
-[ "$kernel" != debug ] || [ "$on" = svm ] || fail "DEBUG=1 goes with ON=svm only"
+[ "$kernel" != debug ] || [ $emulator = QEMU ] || fail "DEBUG=1 is for QEMU, and ON=$on is Bochs"
 [ "${1-}" != --check ] || exit 0
 case $arch in
 x86) console=ttyS0 tty=/dev/ttyS1 ;;

@@ -353,7 +353,7 @@ static void set_up_routes(void)
 static bool kvm_has_signal(const struct signal *signal)
 {
 	return (signal->gsi < 0 || signal->gsi == MSI_GSI || kvm_has_pins()) &&
-	       (!signal->resample || kvm_has_cap(KVM_CAP_IRQFD_RESAMPLE));
+	       (!signal->resample || kvm_has_eois());
 }
 
 /* A level stays until the EOI, which only a guest sends. */
@@ -661,7 +661,7 @@ static double eoi_life(int nr)
 	int i, rounds = 20;
 	u64 start;
 
-	if (!kvm_has_cap(KVM_CAP_IRQFD_RESAMPLE))
+	if (!kvm_has_eois())
 		return NONE;
 
 	boot_with_pins(nr);
@@ -873,10 +873,11 @@ static const struct life lives[] = {
 
 static void help(const char *name, int status)
 {
-	printf("usage: %s [-a] [-c] [-l] [-t] [-n NUMBER] [TEXT]\n"
+	printf("usage: %s [-a] [-c] [-l] [-o] [-t] [-n NUMBER] [TEXT]\n"
 	       "  -a  also among many others, what comes and goes, and masks\n"
 	       "  -c  in nanoseconds of the clock, not ticks of the TSC\n"
 	       "  -l  all that, and among 10000 others, which takes a while\n"
+	       "  -o  on an older kernel, which lacks some signals and EOIs\n"
 	       "  -t  separate by tabs\n"
 	       "  -n  times each operation is done, by default 2000\n"
 	       "  TEXT  only operations whose name contains TEXT\n", name);
@@ -914,7 +915,7 @@ int main(int argc, char *argv[])
 	int nr = 2000;
 	int opt, i;
 
-	while ((opt = getopt(argc, argv, "achltn:")) != -1) {
+	while ((opt = getopt(argc, argv, "achlotn:")) != -1) {
 		switch (opt) {
 		case 'a':
 			most = max(most, NR_MSIX);
@@ -924,6 +925,9 @@ int main(int argc, char *argv[])
 			break;
 		case 'l':
 			most = VERY_MANY;
+			break;
+		case 'o':
+			kvm_is_older_kernel = true;
 			break;
 		case 't':
 			format = "%s\t%.1f\n";

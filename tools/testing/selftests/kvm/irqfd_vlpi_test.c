@@ -259,7 +259,7 @@ FACT(unmapped, "ROUTE-2 an LPI that the guest has unmapped is not posted until i
 
 #define NOWHERE		(LAST_EVENT + 2)
 
-/* The second event finds the LPI that the first has made, which has no vCPU. */
+/* On 6.12 the second event finds the LPI that the first has made, which has no vCPU. */
 static void guest_map_nowhere(u64 unused1, u64 unused2, u64 unused3)
 {
 	void *commands = (void *)TABLE_GPA(COMMANDS);

@@ -208,8 +208,8 @@ static inline bool kvm_has_its(void)
 	return vgic_type() == KVM_DEV_TYPE_ARM_VGIC_V3;
 }
 
-/* Linux 7.3 by itself is not told of the EOI of what no exit has seen active. */
-static inline bool kvm_hears_of_eois(void)
+/* That of Linux 7.3 by itself does not of what no exit has seen active. */
+static inline bool vgic_tells_eois(void)
 {
 	struct utsname name;
 
