@@ -346,7 +346,7 @@ static void set_up_routes(void)
 #endif
 	};
 
-	set_routing(entries, ARRAY_SIZE(entries));
+	set_routing(entries, kvm_has_pins() ? ARRAY_SIZE(entries) : 1);
 }
 
 /* Some kernels cannot pulse a pin twice, and some see no EOI. */
