@@ -185,6 +185,147 @@ FACT(stack, "IOEV-25 an event delivered onto a stack at a doorbell does not ring
 	must_be_silent(fd);
 }
 
+/*
+ * Bare code of the guest, which ends with an OUT.  RAX has 7, RDI the doorbell's address,
+ * and R11 a stack that is good; the doorbell is where a stack at STACK_GPA begins.
+ */
+#define STACK_GPA	(MMIO_GPA + 0x40)
+#define DOOR_OFFSET	0x38
+#define BEHIND_PORT	0x99
+
+static u64 map_bare(const u8 *insns, size_t size)
+{
+	gva_t code = vm_alloc_page(vm);
+
+	memcpy(addr_gva2hva(vm, code), insns, size);
+	return code;
+}
+
+static void enter_bare(u64 code, u64 stack)
+{
+	struct kvm_regs regs;
+
+	vcpu_run_complete_io(vcpu);
+	vcpu_regs_get(vcpu, &regs);
+	regs.rax = 7;
+	regs.rdi = MMIO_GPA + DOOR_OFFSET;
+	regs.r11 = regs.rsp - 0x100;
+	regs.rsp = stack ?: regs.r11;
+	regs.rip = code;
+	regs.rflags = 2 | BIT(9);	/* with interrupts, or VMX would not take one */
+	vcpu_regs_set(vcpu, &regs);
+}
+
+static void must_be_behind(void)
+{
+	TEST_ASSERT_KVM_EXIT_REASON(vcpu, KVM_EXIT_IO);
+	TEST_ASSERT_EQ(vcpu->run->io.port, BEHIND_PORT);
+}
+
+/* How often the emulator has had the instruction there. */
+static int emulated_at(u64 base, u64 rip)
+{
+	char *text = strdup_printf("%lx:%lx:", base, rip);
+	int unused, nr = kvm_trace_count("kvm_emulate_insn", text, &unused);
+
+	free(text);
+	return nr;
+}
+
+#define EVENT_VECTOR	0x51
+
+static u64 nr_events;
+
+static void guest_note_event(struct ex_regs *regs)
+{
+	nr_events++;
+}
+
+/*
+ * What the vCPU is about to execute stores to the doorbell as well, but what has come
+ * there is the event's frame.  The emulator does the former for the latter, and forgets
+ * an exception, or KVM tells that it can do nothing.
+ */
+static void must_see_event(const char *name, int vector, struct kvm_vcpu_events injected)
+{
+	/* mov %rax, (%rdi); mov %r11, %rsp; out %al, $BEHIND_PORT */
+	static const u8 insns[] = { 0x48, 0x89, 0x07, 0x4c, 0x89, 0xdc, 0xe6, BEHIND_PORT };
+	int fd, emulated;
+	u64 code, count;
+
+	boot_doorbell_guest();
+	vm_install_exception_handler(vm, vector, guest_note_event);
+	code = map_bare(insns, sizeof(insns));
+	fd = assign_value(&mmio, DOOR_OFFSET, 8, 7);
+	must_ring(fd, STORE(MMIO_GPA + DOOR_OFFSET, 8, 7));
+
+	kvm_trace_clear();
+	enter_bare(code, STACK_GPA);
+	vcpu_events_set(vcpu, &injected);
+	if (!comes_out()) {
+		kvm_differs(false, "%s is delivered for ever", name);
+		must_be_silent(fd);
+		return;
+	}
+	if (vcpu->run->exit_reason == KVM_EXIT_INTERNAL_ERROR) {
+		TEST_ASSERT_EQ(vcpu->run->internal.suberror, KVM_INTERNAL_ERROR_DELIVERY_EV);
+		must_be_silent(fd);
+		return;
+	}
+	must_be_behind();
+	count = eventfd_take(fd);
+	emulated = emulated_at(0, code);
+	sync_global_from_guest(vm, nr_events);
+	TEST_ASSERT(emulated == 1 && count == 1, "%s: %d stores emulated, count %lu", name,
+		    emulated, count);
+	TEST_ASSERT(nr_events == !injected.exception.injected, "%s: it came %lu times", name,
+		    nr_events);
+}
+
+FACT(delivery, "IOEV-15 an event delivered onto a stack at a doorbell is no store of the guest's")
+{
+	kvm_trace_begin();
+	kvm_trace_enable("kvm_emulate_insn");
+	must_see_event("An interrupt", EVENT_VECTOR, (struct kvm_vcpu_events) {
+		.interrupt = { .injected = 1, .nr = EVENT_VECTOR },
+	});
+	must_see_event("An NMI", NMI_VECTOR, (struct kvm_vcpu_events) {
+		.nmi.injected = 1,
+	});
+	must_see_event("An exception", UD_VECTOR, (struct kvm_vcpu_events) {
+		.exception = { .injected = 1, .nr = UD_VECTOR },
+	});
+}
+
+FACT(compat, "IOEV-15 a store by 32-bit code rings a doorbell with a length, by the emulator")
+{
+	/* mov %eax, (%edi); out %al, $BEHIND_PORT */
+	static const u8 insns[] = { 0x89, 0x07, 0xe6, BEHIND_PORT };
+	struct kvm_sregs sregs;
+	u64 code;
+	int fd, i;
+
+	boot_doorbell_guest();
+	code = map_bare(insns, sizeof(insns));
+	fd = assign_value(&mmio, DOOR_OFFSET, 4, 7);
+	must_ring(fd, STORE(MMIO_GPA + DOOR_OFFSET, 4, 7));
+
+	kvm_trace_begin();
+	kvm_trace_enable("kvm_emulate_insn");
+	vcpu_sregs_get(vcpu, &sregs);
+	sregs.cs.l = 0;
+	sregs.cs.db = 1;
+	for (i = 0; i < KICKS; i++) {
+		kvm_trace_clear();
+		enter_bare(code, 0);
+		vcpu_sregs_set(vcpu, &sregs);
+		vcpu_run(vcpu);
+		must_be_behind();
+		TEST_ASSERT_EQ(eventfd_take(fd), 1);
+		TEST_ASSERT_EQ(emulated_at(0, code), 1);
+	}
+}
+
 FACT(mmio_length, "IOEV-15 a store to a doorbell with a length says so once, with its value")
 {
 	int fd, fast;
@@ -208,23 +349,50 @@ static void guest_nothing(u64 unused1, u64 unused2, u64 unused3)
 /* A slot of the address space that SMM has for itself. */
 #define SMM_SLOT	(BIT(16) | 1)
 
-FACT(smm, "IOEV-14 a kick from SMM rings, outside of the fastpath")
+static void kick_from_smm(const u8 *handler, size_t size)
 {
-	/* mov $PORT, %dx; out %al, %dx; rsm */
-	static const u8 handler[] = { 0xba, PORT & 0xff, PORT >> 8, 0xee, 0x0f, 0xaa };
-	int fd, fast, i;
+	int i;
 
-	TEST_REQUIRE(kvm_has_cap(KVM_CAP_X86_SMM));
-	boot_traced();
-	fd = assign(&pio, 0, 1);
 	vm_userspace_mem_region_add(vm, VM_MEM_SRC_ANONYMOUS, SMBASE, SMM_SLOT, 16, 0);
-	memcpy(addr_gpa2hva(vm, SMBASE) + SMI_ENTRY, handler, sizeof(handler));
+	memcpy(addr_gpa2hva(vm, SMBASE) + SMI_ENTRY, handler, size);
 	vcpu_set_msr(vcpu, MSR_IA32_SMBASE, SMBASE);
 
 	for (i = 0; i < KICKS; i++) {
 		vcpu_ioctl(vcpu, KVM_SMI, NULL);
 		TEST_ASSERT_EQ(run_in_guest(guest_nothing, 0, 0, 0), 0);
 	}
+}
+
+FACT(smm_store, "IOEV-15 a store from SMM rings a doorbell with a length, by the emulator")
+{
+	/* mov $MMIO_GPA, %edi; mov $7, %eax; mov %eax, (%edi); rsm */
+	static const u8 handler[] = {
+		0x66, 0xbf, 0, 0, 0, MMIO_GPA >> 24,
+		0x66, 0xb8, 7, 0, 0, 0,
+		0x67, 0x66, 0x89, 0x07, 0x0f, 0xaa,
+	};
+	int fd;
+
+	TEST_REQUIRE(kvm_has_cap(KVM_CAP_X86_SMM));
+	boot_traced();
+	fd = assign_value(&mmio, 0, 4, 7);
+	must_ring(fd, STORE(MMIO_GPA, 4, 7));
+	kvm_trace_enable("kvm_emulate_insn");
+	kick_from_smm(handler, sizeof(handler));
+	TEST_ASSERT_EQ(eventfd_take(fd), KICKS);
+	TEST_ASSERT_EQ(emulated_at(SMBASE, SMI_ENTRY + 12), KICKS);
+}
+
+FACT(smm, "IOEV-14 a kick from SMM rings, outside of the fastpath")
+{
+	/* mov $PORT, %dx; out %al, %dx; rsm */
+	static const u8 handler[] = { 0xba, PORT & 0xff, PORT >> 8, 0xee, 0x0f, 0xaa };
+	int fd, fast;
+
+	TEST_REQUIRE(kvm_has_cap(KVM_CAP_X86_SMM));
+	boot_traced();
+	fd = assign(&pio, 0, 1);
+	kick_from_smm(handler, sizeof(handler));
 	TEST_ASSERT_EQ(eventfd_take(fd), KICKS);
 	TEST_ASSERT_EQ(kvm_trace_count("kvm_pio", "pio_write at 0x500", &fast), KICKS);
 	TEST_ASSERT_EQ(fast, 0);
