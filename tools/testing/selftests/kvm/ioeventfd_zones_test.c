@@ -91,6 +91,50 @@ BUS_FACT(all_decline, "OVL-5 a write that many zones decline is offered to each 
 		    "%d zones were asked %d times", NR_ZONES, calls);
 }
 
+/* A zone has no answer. */
+BUS_FACT(reads, "OVL-5 a read that many zones hold comes out, once")
+{
+	add_zones(bus);
+	TEST_ASSERT_EQ(run_in_guest(guest_read, bus->flags & PIO, bus->addr + 4, 0), 1);
+	TEST_ASSERT(!guest_exits[0].is_write && guest_exits[0].addr == bus->addr + 4 &&
+		    guest_exits[0].len == 4, "Out came a %s", access_name(guest_exits[0]));
+	TEST_ASSERT_EQ(take_coalesced(), 0);
+}
+
+BUS_FACT(no_size, "OVL-1 a zone of no size takes nothing, and goes like any other")
+{
+	int fd;
+
+	add_zone(bus, 4, 0);
+	must_exit(bus_write(bus, 4, 4, 1));
+	fd = assign(bus, 4, 4);
+	must_ring(fd, bus_write(bus, 4, 4, 1));
+	TEST_ASSERT_EQ(take_coalesced(), 0);
+	remove_zone(bus, 4, 0);
+	must_ring(fd, bus_write(bus, 4, 4, 1));
+}
+
+/* Were it to go on at 0 it would hold all that a guest writes to here. */
+BUS_FACT(wraps, "OVL-1 a zone that would wrap ends at the last address")
+{
+	u64 first = -(u64)PAGE_SIZE;
+	u32 size = -(u32)PAGE_SIZE;
+	int fd;
+
+	kvm_vm_register_coalesced_io(vm, first, size, bus->flags & PIO);
+	fd = assign(bus, 4, 4);
+	must_ring(fd, bus_write(bus, 4, 4, 1));
+	must_exit(bus_write(bus, 8, 4, 1));
+	TEST_ASSERT_EQ(take_coalesced(), 0);
+}
+
+FACT(never_registered, "OVL-7 UNREGISTER on a bus that never had a device gets 0")
+{
+	vm = vm_create_barebones();
+	remove_zone(default_bus, 0, ZONE_SIZE);
+	remove_zone(&mmio, 0, ZONE_SIZE);
+}
+
 BUS_FACT(one_of_many, "OVL-4 of many zones around a write the first with room takes it")
 {
 	int calls;
