@@ -307,6 +307,30 @@ FACT(deassign_puts, "LIFE-2 doorbells that are deassigned give up their eventfd"
 	check_references(true);
 }
 
+/* The first value at an address stays as the place of the others, without its eventfd. */
+FACT(first_value_puts, "LIFE-2 so does the first of two values alone, and the VM's end the other")
+{
+	int fds[2], ids[2], i, j;
+
+	for (i = 0; i < 5; i++) {
+		boot_doorbell_guest();
+		for (j = 0; j < 2; j++) {
+			fds[j] = assign_value(&mmio, 0, 4, j);
+			ids[j] = eventfd_id(fds[j]);
+		}
+		ioeventfd_ioctl(vm, fds[0], MMIO_GPA, 4, 0,
+				KVM_IOEVENTFD_FLAG_DATAMATCH | DEASSIGN);
+		must_ring(fds[1], STORE(MMIO_GPA, 4, 1));
+		close(fds[0]);
+		close(fds[1]);
+		TEST_ASSERT(!is_id_free(ids[1]), "The eventfd has gone before its doorbell");
+		kvm_vm_free(vm);
+		if (is_id_free(ids[0]) && is_id_free(ids[1]))
+			return;
+	}
+	TEST_FAIL("An eventfd has not gone with its doorbell");
+}
+
 #ifdef __x86_64__
 /* T-20: the PIT takes its speaker off the bus even if it never was there. */
 FACT(pit_freed, "LIFE-3 a VM with a PIT without a speaker goes quietly")
