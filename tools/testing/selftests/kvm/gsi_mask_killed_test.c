@@ -294,6 +294,47 @@ FACT(edge_dropped, "MASK-14 MASK-16 a set that unmasks it waits for nobody, and 
 	TEST_ASSERT_EQ(take(VECTOR), 1);
 }
 
+/* Of another gsi, which nothing is on its way to. */
+static int mask_other_and_exit(void *unused)
+{
+	struct kvm_mask_irq args = { .first = UNUSED_GSI, .count = 1 };
+
+	ioctl(vm->fd, KVM_MASK_IRQ, &args);
+	_exit(0);
+}
+
+static int set_other_and_exit(void *unused)
+{
+	static u64 masked = 1;
+	struct kvm_pending_irqs args = {
+		.first = UNUSED_GSI,
+		.count = 1,
+		.flags = KVM_PENDING_IRQS_SET,
+		.masked = (u64)&masked,
+	};
+
+	ioctl(vm->fd, KVM_PENDING_IRQS, &args);
+	_exit(0);
+}
+
+static void mask_blocked_gsi(void)
+{
+	mask(GSI);
+}
+
+FACT(behind, "MASK-16 who waits for a mask that waits can be killed, and has masked nothing")
+{
+	struct waiter masker;
+
+	boot_blocked(LEVEL | MASKED);
+	start_waiter(&masker, mask_blocked_gsi);
+	kill_while(mask_other_and_exit);
+	kill_while(set_other_and_exit);
+	end_waiter(&masker);
+	join(router);
+	TEST_ASSERT(is_masked(GSI) && !is_masked(UNUSED_GSI), "The wrong one is masked");
+}
+
 /* Only the first mask of a VM brings what all who raise a gsi look at from then on. */
 static void mask_gsi(void)
 {
