@@ -16,6 +16,8 @@
 #define NR_STEADY	8
 #define COMES_AND_GOES	(IRQ + NR_STEADY)
 
+#define NR_GSIS		4096
+
 static int irte;
 static struct irte_call calls[IRTE_MAX_CALLS];
 
@@ -112,6 +114,50 @@ FACT(masked_route, "MASK-13 a masked interrupt is told of no new route, and post
 	nr = read_calls();
 	TEST_ASSERT(nr == 1 && calls[0].host_irq == IRQ && calls[0].set &&
 		    calls[0].data == VECTOR + 2, "It is not posted, or by another route");
+}
+
+#define NR_POSTED	200
+
+FACT(others_left, "MASK-13 of 200 interrupts that are posted a mask is told to its own alone")
+{
+	static const int which[] = { 0, NR_POSTED / 2, NR_POSTED - 1 };
+	static struct kvm_irq_routing_entry entries[NR_POSTED];
+	int i, nr;
+
+	start();
+	for (i = 0; i < NR_POSTED; i++)
+		entries[i] = MSI_ROUTE(MSI_GSI + i, VECTOR);
+	set_routing(entries, NR_POSTED);
+	for (i = 0; i < NR_POSTED; i++)
+		add_producer(new_irqfd(MSI_GSI + i), IRQ + i);
+	TEST_ASSERT_EQ(read_calls(), NR_POSTED);
+
+	for (i = 0; i < 2 * ARRAY_SIZE(which); i++) {
+		if (i % 2)
+			unmask(MSI_GSI + which[i / 2]);
+		else
+			mask(MSI_GSI + which[i / 2]);
+		nr = read_calls();
+		TEST_ASSERT(nr == 1 && calls[0].host_irq == IRQ + which[i / 2],
+			    "There are %d calls, the first for %u", nr, calls[0].host_irq - IRQ);
+	}
+}
+
+FACT(beyond, "MASK-13 one of a gsi that no route can have is not posted, whatever is masked")
+{
+	int fd, nr;
+
+	start_steady();
+	mask_range(0, NR_GSIS);
+	TEST_ASSERT_EQ(read_calls(), NR_STEADY);
+	fd = new_irqfd(NR_GSIS + NR_STEADY);
+	add_producer(fd, COMES_AND_GOES);
+	unmask_range(0, NR_GSIS);
+	for (nr = read_calls(); nr--;)
+		TEST_ASSERT(calls[nr].host_irq != COMES_AND_GOES || !calls[nr].set ||
+			    calls[nr].type != KVM_IRQ_ROUTING_MSI, "It is posted");
+	eventfd_signal(fd);
+	TEST_ASSERT_EQ(eventfd_take(fd), 0);
 }
 
 /* Others that come and go meanwhile, at the list's end. */
