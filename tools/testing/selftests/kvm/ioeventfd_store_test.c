@@ -694,6 +694,7 @@ FORM(form_eax, "movl %%eax, (%%rdi)")
 #define ENTRY_ACCESSED	BIT_ULL(5)
 #define ENTRY_DIRTY	BIT_ULL(6)
 #define ENTRY_PAT	BIT_ULL(7)
+#define ENTRY_LARGE	BIT_ULL(7)
 #define ENTRY_LARGE_PAT	BIT_ULL(12)
 #define ENTRY_IGNORED	BIT_ULL(58)
 #define ENTRY_NX	BIT_ULL(63)
@@ -710,6 +711,15 @@ static void set_control_registers(bool wp, u64 cr4)
 	vcpu_sregs_get(vcpu, &sregs);
 	sregs.cr0 = (sregs.cr0 & ~CR0_WP) | (wp ? CR0_WP : 0);
 	sregs.cr4 = (sregs.cr4 & ~(CR4_SMEP | CR4_SMAP | CR4_PKE)) | cr4;
+	vcpu_sregs_set(vcpu, &sregs);
+}
+
+static void turn_efer(u64 bits, bool on)
+{
+	struct kvm_sregs sregs;
+
+	vcpu_sregs_get(vcpu, &sregs);
+	sregs.efer = (sregs.efer & ~bits) | (on ? bits : 0);
 	vcpu_sregs_set(vcpu, &sregs);
 }
 
@@ -823,6 +833,26 @@ FACT(code_mapped, "IOEV-15 and however its code is mapped")
 		TEST_ASSERT(emulated == !kvm_has_eventfd_fastpath(),
 			    "%s: %d emulated", mapping->name, emulated);
 	}
+}
+
+#define CODE_GPA	0xe0000000ull
+
+FACT(code_elsewhere, "IOEV-15 and where its code is in other memory than its page tables")
+{
+	int fd, i, emulated;
+	u64 gva;
+
+	boot();
+	vm_userspace_mem_region_add(vm, VM_MEM_SRC_ANONYMOUS, CODE_GPA, 1, 1, 0);
+	memcpy(addr_gpa2hva(vm, CODE_GPA), store_7, sizeof(store_7));
+	gva = unused_gva();
+	virt_map(vm, gva, CODE_GPA, 1);
+	fd = assign_value_at(DOOR_GPA, 4, 7);
+	for (i = 0; i < 3; i++) {
+		emulated = emulated_by((guest_fn_t)gva, DOOR_GPA);
+		TEST_ASSERT(!exits && eventfd_take(fd) == 1, "It did not ring");
+	}
+	TEST_ASSERT_EQ(emulated, !kvm_has_eventfd_fastpath());
 }
 
 /* Each stores $0x11223344, or its lower half, and returns: one for each way to be cut. */
@@ -945,6 +975,7 @@ static const struct swap {
 	bool is_allowed;
 	u64 after;
 	u64 cr4;
+	u64 efer;	/* without */
 } swaps[] = {
 	{ "nothing else",		.is_allowed = true },
 	{ "an entry not dirty",		.without = ENTRY_DIRTY, .is_allowed = true,
@@ -964,6 +995,8 @@ static const struct swap {
 	{ "2 MB, read-only",		.leaf = 1, .without = ENTRY_WRITABLE },
 	{ "2 MB, a reserved bit",	.leaf = 1, .bits = BIT_ULL(13) },
 	{ "2 MB, the highest of these",	.leaf = 1, .bits = BIT_ULL(20) },
+	{ "a table without memory",	.leaf = 1, .without = ENTRY_LARGE },
+	{ "NX, which is reserved",	.bits = ENTRY_NX, .efer = EFER_NX },
 	{ "code not accessed",		.of_code = true, .without = ENTRY_ACCESSED,
 					.is_allowed = true, .after = ENTRY_ACCESSED },
 	{ "code not dirty",		.of_code = true, .without = ENTRY_DIRTY,
@@ -1030,10 +1063,11 @@ static void map_table_of(u64 gva, u64 to)
 /* Which is rung by the address @door; returns whether it is the other one, by KVM alone. */
 static bool try_swap(const struct swap *swap, u64 door, u64 other)
 {
-	u64 *entry = guest_entry(door, swap->leaf), count, others, after;
+	u64 *entry = guest_entry(door, swap->leaf), whole = *entry | ENTRY_ALL;
+	u64 count, others, after;
 	int emulated;
 
-	*entry |= ENTRY_ALL;
+	*entry = whole;
 	code_swap.entry = other | ENTRY_ALL;
 	if (swap->of_code)
 		code_swap.entry = (code_swap.entry | swap->bits) & ~swap->without;
@@ -1046,8 +1080,7 @@ static bool try_swap(const struct swap *swap, u64 door, u64 other)
 	sync_global_from_guest(vm, code_swap);
 	sync_global_from_guest(vm, nr_page_faults);
 	after = swap->of_code ? code_swap.entry : *entry;
-	if (!swap->of_code)
-		*entry = (*entry & ~swap->bits) | ENTRY_ALL;
+	*entry = whole;
 
 	count = eventfd_take(executed_fd);
 	others = eventfd_take(other_fd);
@@ -1066,11 +1099,11 @@ static bool try_swap(const struct swap *swap, u64 door, u64 other)
 	return !emulated;
 }
 
-FACT(swapped, "IOEV-15 what KVM decodes rings only if a processor that runs it could, and as there")
+/* The doorbell's page by a page of 4 KB, and by one of 2 MB. */
+static void boot_to_swap(u64 doors[2])
 {
-	u64 gva, other, doors[2];
-	const struct swap *swap;
-	int i, nr;
+	u64 gva;
+	int i;
 
 	boot();
 	vm_install_exception_handler(vm, PF_VECTOR, guest_skip_code);
@@ -1081,7 +1114,6 @@ FACT(swapped, "IOEV-15 what KVM decodes rings only if a processor that runs it c
 	virt_map_level(vm, gva + PG_SIZE_2M, MMIO_GPA, PG_SIZE_2M, PG_LEVEL_2M);
 	doors[0] = gva + 2 * PAGE_SIZE + OFFSET;
 	doors[1] = gva + PG_SIZE_2M + OFFSET;
-	other = new_store(other_store);
 	for (i = 1; i < vm_page_table_levels(vm); i++)
 		set_entry_bits(gva, i, ENTRY_USER, false);
 
@@ -1089,15 +1121,48 @@ FACT(swapped, "IOEV-15 what KVM decodes rings only if a processor that runs it c
 	code_swap.entry_gva = unused_gva();
 	map_table_of(gva, code_swap.entry_gva);
 	code_swap.entry_gva += (gva >> 12 & 0x1ff) * sizeof(u64);
+}
 
+FACT(swapped, "IOEV-15 what KVM decodes rings only if a processor that runs it could, and as there")
+{
+	const struct swap *swap;
+	u64 other, doors[2];
+	int i, nr;
+
+	boot_to_swap(doors);
+	other = new_store(other_store);
 	for (swap = swaps; swap < swaps + ARRAY_SIZE(swaps); swap++) {
 		if (!can_be_swapped(swap))
 			continue;
 		set_control_registers(true, swap->cr4);
+		turn_efer(swap->efer, false);
 		nr = 0;
 		for (i = 0; i < NR_SWAPS; i++)
 			nr += try_swap(swap, doors[swap->leaf], other);
+		turn_efer(swap->efer, true);
 		pr_info("%s: %d of %d by KVM alone\n", swap->name, nr, NR_SWAPS);
+	}
+}
+
+FACT(swapped_for_none, "IOEV-15 a doorbell does not ring if what KVM decodes is no store to memory")
+{
+	/* mov %eax, %esi; and an opcode of which there is but one form, by another one */
+	static const u8 no_stores[][2] = { { 0x89, 0xc6 }, { 0xc7, 0x0e } };
+	u64 doors[2], count;
+	int i, j;
+
+	boot_to_swap(doors);
+	vm_install_exception_handler(vm, UD_VECTOR, guest_skip_code);
+	for (i = 0; i < ARRAY_SIZE(no_stores); i++) {
+		code_swap.entry = new_store(no_stores[i]) | ENTRY_ALL;
+		for (j = 0; j < NR_SWAPS; j++) {
+			sync_global_to_guest(vm, code_swap);
+			emulated_by(guest_run_swapped, doors[0]);
+			count = eventfd_take(executed_fd);
+			TEST_ASSERT(!exits && count <= 1, "Form %d: %d exits, count %lu", i,
+				    exits, count);
+			must_be_silent(other_fd);
+		}
 	}
 }
 
