@@ -281,6 +281,8 @@ FACT(deassigners, "IRQFD-26 other deassigns, before or after a killed one, wait,
 	wait_until(is_stuck(pid));
 	start_waiter(&before, deassign_blocked);
 	kill_stuck(pid);
+	/* One that waits for another's can be killed as well. */
+	kill_while(deassign_and_exit);
 	start_waiter(&after, deassign_blocked);
 	must_wait(&before);
 	end_waiter(&after);
