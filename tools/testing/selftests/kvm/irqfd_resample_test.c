@@ -102,6 +102,38 @@ FACT(resample_all, BY_ARCH("IRQFD-33 an EOI signals every resamplefd of the gsi,
 	TEST_ASSERT_EQ(eventfd_take(elsewhere.resamplefd), 0);
 }
 
+#define NR_APART	300
+
+FACT(resample_apart, BY_ARCH("IRQFD-33 of 301 gsis that resample an EOI is told to its own alone",
+			     "IRQFD-39 of 301 gsis that resample an EOI is told to its own alone"))
+{
+	struct resampler r = boot_with_resampler(LEVEL);
+	int others = eventfd_new(), i;
+
+	for (i = 0; i < NR_APART; i++)
+		irqfd_assign_resample(vm, UNROUTED_GSI + i, eventfd_new(), others);
+	for (i = 0; i < 3; i++)
+		must_resample(r);
+	TEST_ASSERT_EQ(eventfd_take(others), 0);
+}
+
+#ifdef __x86_64__
+FACT(resample_pit, "IRQFD-33 who resamples on the gsi of the PIT hears of each EOI there, too")
+{
+	struct kvm_pit_config config = { };
+	struct resampler r;
+	int i;
+
+	TEST_REQUIRE(kvm_has_cap(KVM_CAP_PIT2));
+	boot();
+	vm_ioctl(vm, KVM_CREATE_PIT2, &config);
+	program_pin(0, VECTOR, LEVEL);
+	r = assign_resample(0);
+	for (i = 0; i < 3; i++)
+		must_resample(r);
+}
+#endif
+
 /*
  * Many on one line.
  */
