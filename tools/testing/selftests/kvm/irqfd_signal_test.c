@@ -314,6 +314,49 @@ FACT(ioapic_broadcast, "IRQFD-21 a pin whose interrupt goes to all APICs is puls
 	}
 }
 
+static bool pulsed_by_two(int fd)
+{
+	eventfd_signal(fd);
+	return pin_was_pulsed(PIN_GSI);
+}
+
+FACT(ioapic_late_twice, "IRQFD-21 what is signalled while a late pulse waits makes one with it")
+{
+	int fd, i;
+
+	boot();
+	program_pin(PIN_GSI, VECTOR, EDGE);
+	run_in_guest(guest_write_ioapic, 0x11 + 2 * PIN_GSI, 0xff << 24, 0);
+	fd = new_irqfd(PIN_GSI);
+	for (i = 1; i <= 10; i++) {
+		signal_must_do(fd, pulsed_by_two, fd, false);
+		wait_for_pulse(PIN_GSI, VECTOR);
+		TEST_ASSERT_EQ(eventfd_take(fd), 0);
+		take_irqs();
+		usleep(1000);
+		take_irqs();
+		TEST_ASSERT_EQ(irqs_taken(VECTOR), i);
+	}
+}
+
+#define LOGICAL		BIT(11)
+
+FACT(ioapic_logical, "IRQFD-21 a pin whose interrupt goes to one logical APIC is pulsed at once")
+{
+	int fd, i;
+
+	boot();
+	program_pin(PIN_GSI, VECTOR, EDGE | LOGICAL);
+	run_in_guest(guest_write_ioapic, 0x11 + 2 * PIN_GSI, 1 << 24, 0);
+	fd = new_irqfd(PIN_GSI);
+	for (i = 1; i <= 5; i++) {
+		signal_must_do(fd, pin_was_pulsed, PIN_GSI, pins_are_set_at_once());
+		wait_for_pulse(PIN_GSI, VECTOR);
+		take_irqs();
+		TEST_ASSERT_EQ(irqs_taken(VECTOR), i);
+	}
+}
+
 /*
  * Two threads for two pins of the chips, so that each finds the other's lock taken
  * now and then: the interrupt may be late then, but it comes.
