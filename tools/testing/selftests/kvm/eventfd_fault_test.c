@@ -195,6 +195,21 @@ FACT(irqfd, "T-23 assign of an irqfd fails cleanly at each allocation and copy")
 	must_fail_for_both(assign_plain, trigger_is_free, deassign_plain);
 }
 
+static int vm_without_irqfds(void)
+{
+	kvm_vm_free(vm);
+	create_vm_with_irqchip();
+	return 0;
+}
+
+/* It brings what all the VM's irqfds share. */
+FACT(first_irqfd, "T-23 so does that of the first irqfd of a VM")
+{
+	boot_with_eventfds();
+	vm_without_irqfds();
+	must_fail_for_both(assign_plain, trigger_is_free, vm_without_irqfds);
+}
+
 FACT(irqfd_resample, "T-19 assign of one with RESAMPLE fails cleanly at each allocation and copy")
 {
 	TEST_REQUIRE(kvm_has_cap(KVM_CAP_IRQFD_RESAMPLE));
