@@ -284,6 +284,29 @@ FACT(pic_edge, "MASK-6 an edge that a PIC has latched and no vCPU has taken is t
 	pic_takes_back(SLAVE_GSI);
 }
 
+/* What a master that is restored knows of its slave may be of the masked pin, or of another. */
+FACT(pic_restored, "MASK-6 a restored master hears of the slave's other pins, and of that one last")
+{
+	struct kvm_irqchip master;
+	int i;
+
+	boot_with_pics(0);
+	for (i = 0; i < 2; i++) {
+		pulse_line(SLAVE_GSI);
+		if (i)
+			pulse_line(SLAVE_GSI + 1);
+		mask(SLAVE_GSI);
+		master = irqchip_state(KVM_IRQCHIP_PIC_MASTER);
+		master.chip.pic.irr |= BIT(2);
+		vm_ioctl(vm, KVM_SET_IRQCHIP, &master);
+		TEST_ASSERT_EQ(take(PIC_VECTOR + SLAVE_GSI), 0);
+		TEST_ASSERT_EQ(irqs_taken(PIC_VECTOR + SLAVE_GSI + 1), i);
+		unmask(SLAVE_GSI);
+		TEST_ASSERT_EQ(take(PIC_VECTOR + SLAVE_GSI), 1);
+		TEST_ASSERT_EQ(irqs_taken(PIC_VECTOR + SLAVE_GSI + 1), i);
+	}
+}
+
 static void guest_set_elcr(u64 elcr, u64 unused1, u64 unused2)
 {
 	guest_outb(0x4d0, elcr);
