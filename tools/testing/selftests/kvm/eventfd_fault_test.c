@@ -357,10 +357,55 @@ FACT(mask, "MASK-2 KVM_PENDING_IRQS fails cleanly at each of them, the others fo
 	must_not_fail(mask_msi, unmask_msi);
 }
 
-#ifdef __x86_64__
+#ifndef __riscv
 /*
  * Interrupts by ioctl, which have an argument, and one of them a result.
  */
+static int signal_msi(void)
+{
+	struct kvm_irq_routing_entry entry = MSI_ROUTE(MSI_GSI, VECTOR);
+	struct kvm_msi msi = {
+		.address_lo = entry.u.msi.address_lo,
+		.data = entry.u.msi.data,
+		.flags = entry.flags,
+	};
+
+	return __vm_ioctl(vm, KVM_SIGNAL_MSI, &msi) < 0;
+}
+
+static void no_irq(void)
+{
+	TEST_ASSERT(!in_irr(vcpu, VECTOR), "An interrupt has come of it");
+}
+
+static int take_irq(void)
+{
+	bool there = in_irr(vcpu, VECTOR);
+
+	take_irqs();
+	return !there;
+}
+#endif
+
+#ifdef __aarch64__
+static int take_and_forget(void)
+{
+	int r = take_irq();
+
+	forget_translations();
+	return r;
+}
+
+FACT(uncached, "IRQFD-24 an MSI whose translation there is no memory to cache comes all the same")
+{
+	boot();
+	forget_translations();
+	open_fail_nth();
+	must_fail_for_copies(signal_msi, no_irq, take_and_forget, 1);
+}
+#endif
+
+#ifdef __x86_64__
 static int line_up_status(void)
 {
 	struct kvm_irq_level args = { .irq = PIN_GSI, .level = 1 };
@@ -380,26 +425,6 @@ static int line_down(void)
 	struct kvm_irq_level args = { .irq = PIN_GSI };
 
 	return __vm_ioctl(vm, KVM_IRQ_LINE, &args);
-}
-
-static int signal_msi(void)
-{
-	struct kvm_msi msi = { .address_lo = APIC_DEFAULT_GPA, .data = VECTOR };
-
-	return __vm_ioctl(vm, KVM_SIGNAL_MSI, &msi) < 0;
-}
-
-static void no_irq(void)
-{
-	TEST_ASSERT(!in_irr(vcpu, VECTOR), "An interrupt has come of it");
-}
-
-static int take_irq(void)
-{
-	bool there = in_irr(vcpu, VECTOR);
-
-	take_irqs();
-	return !there;
 }
 
 static int take_and_line_down(void)
