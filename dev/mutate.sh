@@ -39,7 +39,7 @@ in_guest() {
 	case $2 in
 	smp) CPUS=2 in_guest "$1" svm "$3"; return ;;
 	*-smp) CPUS=2 in_guest "$1" "${2%-smp}" "$3"; return ;;
-	*-gicv4) GIC=4 CPUS=2 in_guest "$1" "${2%-gicv4}" "$3"; return ;;
+	*-gicv4) GIC=4 in_guest "$1" "${2%-gicv4}" "$3"; return ;;
 	esac
 	ON=$2 CMD=$3 KERNEL=ours MODULES=${kvm_modules:+$mutant/$kvm_dir} TIMEOUT=$1 LOG=${log##*/}.guest \
 		KERNEL_IMAGE=$([ -n "$kvm_modules" ] || echo "$mutant/$image") \
