@@ -369,8 +369,9 @@ walks='-e gsi_mask_model_test -e gsi_mask_pit_test'
 # shellcheck disable=SC2046,SC2086
 fast=$(names $(our_tests | grep -v $walks -e eventfd_fuzz_test))
 if [ "$arch" != x86 ]; then
-	[ -z "${DEBUG-}" ] || limit=7200
-	machine "$arch" ours "${DEBUG:+3}300" "$ours" "$theirs" "$smoke"
+	each=300
+	[ -z "${DEBUG-}" ] || limit=7200 each=3600
+	machine "$arch" ours $each "$ours" "$theirs" "$smoke"
 	[ "$arch" != arm64 ] || posted irqfd_vlpi_test
 	[ "${1-}" != short ] || finish
 	[ -z "${DEBUG-}" ] || { smp ours "$races" "$arch"; finish; }

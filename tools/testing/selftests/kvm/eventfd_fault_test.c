@@ -195,19 +195,20 @@ FACT(irqfd, "T-23 assign of an irqfd fails cleanly at each allocation and copy")
 	must_fail_for_both(assign_plain, trigger_is_free, deassign_plain);
 }
 
-static int vm_without_irqfds(void)
+/* What the first irqfd or mask of a VM brings is there from then on. */
+static int another_vm(void)
 {
-	kvm_vm_free(vm);
+	if (vm)
+		kvm_vm_free(vm);
 	create_vm_with_irqchip();
 	return 0;
 }
 
-/* It brings what all the VM's irqfds share. */
 FACT(first_irqfd, "T-23 so does that of the first irqfd of a VM")
 {
 	boot_with_eventfds();
-	vm_without_irqfds();
-	must_fail_for_both(assign_plain, trigger_is_free, vm_without_irqfds);
+	another_vm();
+	must_fail_for_both(assign_plain, trigger_is_free, another_vm);
 }
 
 FACT(irqfd_resample, "T-19 assign of one with RESAMPLE fails cleanly at each allocation and copy")
@@ -319,15 +320,6 @@ static void nothing_masked(void)
 	TEST_ASSERT(!get_masked() && !masked, "It is masked");
 }
 
-/* What the first mask of a VM brings is there from then on. */
-static int vm_without_masks(void)
-{
-	if (vm)
-		kvm_vm_free(vm);
-	create_vm_with_irqchip();
-	return 0;
-}
-
 /* If it is not to be had in one piece, KVM takes it in many. */
 FACT(first_mask, "MASK-2 the first mask of a VM, or set, fails cleanly at each of them, or masks")
 {
@@ -335,13 +327,13 @@ FACT(first_mask, "MASK-2 the first mask of a VM, or set, fails cleanly at each o
 
 	TEST_REQUIRE(kvm_has_cap(KVM_CAP_GSI_MASK));
 	open_fail_nth();
-	vm_without_masks();
-	must_fail_cleanly(mask_msi, nothing_masked, vm_without_masks);
-	must_fail_cleanly(set_masked, nothing_masked, vm_without_masks);
+	another_vm();
+	must_fail_cleanly(mask_msi, nothing_masked, another_vm);
+	must_fail_cleanly(set_masked, nothing_masked, another_vm);
 
 	fail_on = true;
-	must_fail_for_both(mask_msi, nothing_masked, vm_without_masks);
-	failed = must_fail_cleanly(set_masked, nothing_masked, vm_without_masks);
+	must_fail_for_both(mask_msi, nothing_masked, another_vm);
+	failed = must_fail_cleanly(set_masked, nothing_masked, another_vm);
 	TEST_ASSERT(failed.memory >= 2, "It needs memory for its bitmaps alone");
 	TEST_ASSERT(failed.copies, "It has no argument");
 }
