@@ -63,6 +63,7 @@
 #include <linux/mutex.h>
 #include <linux/pci.h>
 #include <linux/poll.h>
+#include <linux/sched/signal.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 #include <linux/wait.h>
@@ -648,6 +649,10 @@ static vm_fault_t page_fault(struct vm_fault *vmf)
 
 		return VM_FAULT_RETRY;
 	}
+
+	/* Or the bytes that copy_to_user() tries one by one would get there after all. */
+	if (fatal_signal_pending(current))
+		return VM_FAULT_SIGBUS;
 
 	get_page(file->page);
 	vmf->page = file->page;
